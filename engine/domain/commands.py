@@ -1,0 +1,84 @@
+"""What the floor wants done: imperative, carried out by the edges, whose result comes back as a fact."""
+
+from __future__ import annotations
+
+from engine.domain.events import AnyEvent
+from engine.domain.values import AgentId, Collect, InteractionId, LegId, Prompt, Value
+
+
+class Command(Value, tag=True, tag_field="command", frozen=True, kw_only=True):
+    """Base of all commands."""
+
+
+class Ask(Command):
+    """Play `prompts` to the leg and gather digits. Needs control of the leg. Answered by `Asked`."""
+
+    leg: LegId
+    ask: str
+    prompts: tuple[Prompt, ...] = ()
+    collect: Collect | None = None
+
+
+class Release(Command):
+    """Give control back to the dialplan, which goes on at `next`: hold, flow, idle or hangup."""
+
+    leg: LegId
+    next: str
+    music: str = "default"
+    poll_s: int = 20
+    record: str = ""
+    language: str = "en"
+
+
+class CheckPin(Command):
+    """Ask the agent on this leg for his code and PIN, then sign in, out, ready or not-ready as dialled."""
+
+    leg: LegId
+
+
+class RingAgent(Command):
+    """Ring an agent's phone with our own channel id `leg`. Answered by `LegAnswered`, `RingFailed` or `LegEnded`."""
+
+    agent_id: AgentId
+    leg: LegId
+    endpoint: str
+    timeout_s: float
+    interaction_id: InteractionId | None = None
+    nailed_up: bool = False
+
+
+class Bridge(Command):
+    """Join two legs. Answered by `LegJoined` twice, or `BridgeFailed`."""
+
+    leg: LegId
+    other: LegId
+    interaction_id: InteractionId | None = None
+
+
+class HangUp(Command):
+    """End a leg with a Q.850 cause."""
+
+    leg: LegId
+    cause: int = 16
+
+
+class Redirect(Command):
+    """Send a leg that we do not control to a place of the dialplan: flow or hold."""
+
+    leg: LegId
+    place: str
+
+
+class Resync(Command):
+    """Compare with Asterisk: a contradiction was seen. Answered by `AsteriskSeen`."""
+
+    reason: str
+
+
+class Publish(Command):
+    """Tell the store, the bus and the pages what the floor decided or noticed."""
+
+    event: AnyEvent
+
+
+AnyCommand = Ask | Release | CheckPin | RingAgent | Bridge | HangUp | Redirect | Resync | Publish
