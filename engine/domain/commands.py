@@ -6,7 +6,7 @@ from engine.domain.events import AnyEvent
 from engine.domain.values import AgentId, Collect, InteractionId, LegId, Prompt, Value
 
 
-class Command(Value, tag=True, tag_field="command", frozen=True, kw_only=True):
+class Command(Value, tag=True, tag_field="command"):
     """Base of all commands."""
 
 

@@ -13,7 +13,7 @@ from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import AgentId, Channel, InteractionId, LegId, QueueId, Token, Value
 
 
-class Event(Value, tag=True, tag_field="event", frozen=True, kw_only=True):
+class Event(Value, tag=True, tag_field="event"):
     """Base of all events. `at` is UTC microseconds by the engine's clock."""
 
     at: int

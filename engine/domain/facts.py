@@ -25,7 +25,7 @@ from engine.domain.values import (
 )
 
 
-class Fact(Value, tag=True, tag_field="fact", frozen=True, kw_only=True):
+class Fact(Value, tag=True, tag_field="fact"):
     """Base of all facts."""
 
     at: int = 0
@@ -187,7 +187,7 @@ class HangUpRequested(Fact):
 
 
 class RingFailed(Fact):
-    """An agent's phone could not be reached or did not answer. `cause` is Q.850, 0 where Asterisk refused the action."""
+    """An agent's phone could not be reached or did not answer. `cause` is Q.850, 0 when Asterisk refused."""
 
     agent_id: AgentId
     leg: LegId

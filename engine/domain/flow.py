@@ -10,7 +10,7 @@ from engine.domain.policy import SkillNeed
 from engine.domain.values import DigitPattern, Prompt, QueueId, Token, Value
 
 
-class Node(Value, tag=True, tag_field="kind", frozen=True, kw_only=True):
+class Node(Value, tag=True, tag_field="kind"):
     """Base of all nodes. `line` is where the flow file says it (for errors and drawings)."""
 
     line: int = 0
@@ -24,7 +24,7 @@ class Say(Node):
 
 
 class Notice(Node):
-    """Tell that the call is recorded. With `refuse_key`, pressing that key goes on unrecorded; else it is a notice only."""
+    """Tell that the call is recorded. Pressing `refuse_key`, if any, goes on unrecorded."""
 
     prompts: tuple[Prompt, ...]
     next: str
@@ -92,7 +92,10 @@ class Switch(Node):
 
 
 class Enqueue(Node):
-    """Wait in a queue. `on_timeout`: the longest wait is over; `on_closed`: the queue is closed; `after`: the agent left first."""
+    """Wait in a queue.
+
+    `on_timeout`: the longest wait is over; `on_closed`: the queue is closed; `after`: the agent left first.
+    """
 
     queue: QueueId
     on_timeout: str

@@ -5,7 +5,7 @@ resolves. Erasing the token erases the person; the journal's hash chain stays va
 """
 
 from enum import StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, NewType, dataclass_transform
 
 import msgspec
 
@@ -22,8 +22,26 @@ QueueId = NewType("QueueId", str)
 Token = NewType("Token", str)
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Base of every value: frozen, compared by content, readable as JSON."""
+if TYPE_CHECKING:
+    # msgspec declares its own dataclass transform without defaults, and a type checker takes the outermost one; so
+    # checkers see this equivalent instead: frozen, keyword-only.
+    @dataclass_transform(frozen_default=True, kw_only_default=True)
+    class Value:
+        """Base of every value: frozen, keyword-only, compared by content, readable as JSON."""
+
+        def __init_subclass__(cls, *, tag: bool = False, tag_field: str = "") -> None: ...
+
+else:
+
+    class _FrozenByDefault(msgspec.StructMeta):
+        """Makes every subclass frozen and keyword-only without saying so in each."""
+
+        def __new__(mcls, name, bases, namespace, **options):
+            options = {"frozen": True, "kw_only": True} | options
+            return super().__new__(mcls, name, bases, namespace, **options)
+
+    class Value(msgspec.Struct, metaclass=_FrozenByDefault, omit_defaults=True, forbid_unknown_fields=True):
+        """Base of every value: frozen, keyword-only, compared by content, readable as JSON."""
 
 
 class Channel(StrEnum):
