@@ -91,4 +91,93 @@ class BrokenInvariant(CallwrightError):
 
 # --- ami -------------------------------------------------------------------------------------------------------------
 
+
+class AmiError(AsteriskUnreachable):
+    """Base of what can go wrong between the engine and Asterisk's manager interface."""
+
+    error_id = "ami"
+
+
+class AmiUnencodable(BrokenInvariant):
+    """An action holds what must never go on the wire; nothing was sent. `where` names the action and the field."""
+
+    error_id = "ami-unencodable"
+
+
+class AmiHeaderMissing(AmiError):
+    """A message lacks a header that the reader cannot do without: never read as an empty text."""
+
+    error_id = "ami-header-missing"
+
+
+class AmiLost(AmiError):
+    """The link is down, or went down before the answer came. Whether Asterisk acted on it is unknown."""
+
+    error_id = "ami-lost"
+
+
+class AmiTimeout(AmiError):
+    """No answer in time over a link that lives. Whether Asterisk acted on it is unknown."""
+
+    error_id = "ami-timeout"
+
+
+class AmiBusy(AmiError):
+    """Too many actions wait for an answer already; this one was not sent."""
+
+    error_id = "ami-busy"
+
+
+class AmiRefused(AmiError):
+    """Asterisk answered with an error. `headers` are the answer's, in order; `message` is its text."""
+
+    error_id = "ami-refused"
+
+    def __init__(self, message: str, *, where: str, headers: tuple[tuple[str, str], ...] = (), mend: str = "") -> None:
+        super().__init__(f"Asterisk refused: {message}", where=where, mend=mend)
+        self.message = message
+        self.headers = headers
+
 # --- agi -------------------------------------------------------------------------------------------------------------
+
+
+class AgiError(CallwrightError):
+    """Something about a FastAGI session. A caller who hangs up is none: see `engine.agi.session.AgiHangup`."""
+
+    error_id = "agi"
+
+
+class AgiCommandInvalid(AgiError):
+    """A command that we must not send: a control character, an application off the list, a name that is none."""
+
+    error_id = "agi-command"
+
+
+class AgiProtocolError(AgiError):
+    """The peer does not speak AGI, or beyond every limit. Its session is closed."""
+
+    error_id = "agi-protocol"
+
+
+class AgiRefused(AgiError):
+    """Asterisk refused a command (510, 520, an unknown application); the caller is still there."""
+
+    error_id = "agi-refused"
+
+
+class AgiSoundMissing(AgiRefused):
+    """Asterisk has no such sound in a format it can play; the caller is still there."""
+
+    error_id = "agi-sound-missing"
+
+
+class AgiTimeout(AgiError):
+    """Asterisk did not reply in time. The session is closed."""
+
+    error_id = "agi-timeout"
+
+
+class PromptUnavailable(CallwrightError):
+    """A prompt can neither be found nor spoken: the caller would hear silence."""
+
+    error_id = "prompt-unavailable"
