@@ -10,7 +10,9 @@
     ├── BrokenInvariant                  bug             1   our own mistake; never raised for what a peer sent
     ├── agi
     │   └── see the section below
-    └── ami
+    ├── ami
+    │   └── see the section below
+    └── store
         └── see the section below
 
 An error's `error_id` is stable: scripts, the HTTP API and the documentation refer to it.
@@ -181,3 +183,30 @@ class PromptUnavailable(CallwrightError):
     """A prompt can neither be found nor spoken: the caller would hear silence."""
 
     error_id = "prompt-unavailable"
+
+
+# --- store -----------------------------------------------------------------------------------------------------------
+
+
+class StoreUnavailable(CallwrightError):
+    """The database does not answer, is locked, or is full. Nothing was changed; trying again may work."""
+
+    error_id = "store-unavailable"
+
+
+class StoreTooNew(ConfigError):
+    """The database (or a journal line) was made by a newer Callwright than this one."""
+
+    error_id = "store-too-new"
+
+
+class JournalUnwritable(StoreUnavailable):
+    """The journal's disk is full or refuses to write. Facts wait in memory; what was acknowledged is safe."""
+
+    error_id = "journal-unwritable"
+
+
+class JournalBroken(CallwrightError):
+    """A journal does not fit together: a line was changed, removed or damaged. `where` is file and line."""
+
+    error_id = "journal-broken"
