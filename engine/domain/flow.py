@@ -125,12 +125,16 @@ class Flow(Value):
 
 
 class FlowState(Value):
-    """Where an interaction stands in its flow: a value, so that a snapshot can hold it."""
+    """Where an interaction stands in its flow: a value, so that a snapshot can hold it.
+
+    `tries` counts wrong answers at this node, `failures` the prompts in a row that could not be played.
+    """
 
     flow: str
     version: str
     node: str
     tries: int = 0
+    failures: int = 0
     variables: dict[str, str] = {}
     digits: dict[str, Token] = {}
     recording_refused: bool = False
