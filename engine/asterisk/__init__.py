@@ -1,0 +1,1 @@
+"""The Asterisk edge: its configuration, and the translation between its events and the engine's facts."""

@@ -1,0 +1,250 @@
+"""What AMI tells of channels, as facts. Pure: messages in, facts out.
+
+The table keeps what the engine needs to know of each live channel: who it is for admission of FastAGI sessions, and a
+short memory of the dead, so that a late snapshot cannot raise them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from engine.ami.codec import Message
+from engine.asterisk.numbers import Numbering
+from engine.domain.facts import (
+    AgentLegIdled,
+    AgentPhoneChanged,
+    AnyFact,
+    CallArrived,
+    LegAnswered,
+    LegEnded,
+    LegHeld,
+    LegJoined,
+    LegLeft,
+    RingFailed,
+)
+from engine.domain.values import AgentId, InteractionId, LegId, Token
+
+INBOUND: Final = "callwright-inbound"
+CALLER_CONTEXTS: Final = frozenset({INBOUND, "callwright-call", "callwright-rescue"})
+AGENT_CONTEXTS: Final = frozenset({"callwright-phones", "callwright-phone", "callwright-agents"})
+OUR_CONTEXTS: Final = CALLER_CONTEXTS | AGENT_CONTEXTS
+TOMBSTONES: Final = 5_000
+_UNREACHABLE: Final = frozenset({"UNAVAILABLE", "INVALID"})
+
+
+class Known(msgspec.Struct):
+    """A live channel. `ours` when a fact about it may interest the floor."""
+
+    leg: LegId
+    channel: str
+    context: str
+    number: str = ""
+    bridge: str = ""
+    rung_agent: AgentId | None = None
+
+
+class Minting(msgspec.Struct, frozen=True):
+    """Where ids and tokens come from: chance and the vault are of the edge, not of the core."""
+
+    interaction_id: Callable[[], InteractionId]
+    token: Callable[[str, str], Token]
+    agent_of_endpoint: Callable[[str], AgentId | None]
+    interaction_of: Callable[[LegId], InteractionId | None]
+
+
+class Channels:
+    """Every live channel of one Asterisk that concerns us."""
+
+    def __init__(self, numbering: Numbering, minting: Minting, node: str = "main") -> None:
+        self.known: dict[LegId, Known] = {}
+        self.unknown_events = 0
+        self._dead: OrderedDict[LegId, None] = OrderedDict()
+        self._numbering = numbering
+        self._minting = minting
+        self._node = node
+
+    def expect(self, leg: LegId, agent_id: AgentId) -> None:
+        """We are about to ring an agent with this channel id."""
+        self.known[leg] = Known(leg=leg, channel="", context="callwright-agents", rung_agent=agent_id)
+
+    def adopt(self, leg: LegId, row: Message) -> None:
+        """A channel of ours that a snapshot shows and no event told of."""
+        self.known[leg] = Known(
+            leg=leg, channel=row.get("Channel"), context=row.get("Context"), bridge=row.get("BridgeId")
+        )
+
+    def forget_all(self) -> None:
+        """Asterisk began anew."""
+        self.known.clear()
+
+    def is_dead(self, leg: LegId) -> bool:
+        """Whether the channel's end was seen."""
+        return leg in self._dead
+
+    def facts(self, message: Message) -> list[AnyFact]:
+        """What this event means; an event that means nothing to us gives nothing."""
+        reader = _READERS.get(message.event)
+        if reader is None:
+            return []
+        return reader(self, message)
+
+    def arrival(self, leg: LegId, message: Message, at: int) -> list[AnyFact]:
+        """A caller's channel, by its Newchannel event or by a snapshot row."""
+        exten = message.get("Exten")
+        number = self._numbering.e164(exten)
+        known = Known(leg=leg, channel=message.get("Channel"), context=INBOUND, number=number)
+        self.known[leg] = known
+        caller = self._numbering.caller(message.get("CallerIDNum"))
+        name = message.get("CallerIDName")
+        return [
+            CallArrived(
+                at=at,
+                interaction_id=self._minting.interaction_id(),
+                leg=leg,
+                number=number,
+                caller=self._minting.token("number", caller) if caller else None,
+                caller_name=self._minting.token("name", name) if name and name != "<unknown>" else None,
+                node=self._node,
+            )
+        ]
+
+    # --- one reader per event ----------------------------------------------------------------------------------------
+
+    def _new_channel(self, message: Message) -> list[AnyFact]:
+        leg = LegId(message.get("Uniqueid"))
+        context = message.get("Context")
+        if leg in self.known:
+            self.known[leg].channel = message.get("Channel")
+            return []
+        if context == INBOUND:
+            return self.arrival(leg, message, _at(message))
+        if context in AGENT_CONTEXTS:
+            self.known[leg] = Known(leg=leg, channel=message.get("Channel"), context=context)
+        return []
+
+    def _user_event(self, message: Message) -> list[AnyFact]:
+        leg = LegId(message.get("Uniqueid"))
+        about = {"at": _at(message), "interaction_id": self._minting.interaction_of(leg)}
+        phase = message.get("Phase")
+        known = self.known.get(leg)
+        if known is not None:
+            known.context = message.get("Context", known.context)
+        if phase == "hold":
+            return [LegHeld(leg=leg, **about)]
+        if phase == "idle":
+            return [AgentLegIdled(leg=leg, **about)]
+        if phase == "ringed":
+            return [LegAnswered(leg=leg, **about)]
+        return []
+
+    def _bridge_enter(self, message: Message) -> list[AnyFact]:
+        leg = LegId(message.get("Uniqueid"))
+        known = self.known.get(leg)
+        if known is None:
+            return []
+        known.bridge = message.get("BridgeUniqueid")
+        return [
+            LegJoined(
+                at=_at(message), leg=leg, bridge=known.bridge, interaction_id=self._minting.interaction_of(leg)
+            )
+        ]
+
+    def _bridge_leave(self, message: Message) -> list[AnyFact]:
+        leg = LegId(message.get("Uniqueid"))
+        known = self.known.get(leg)
+        if known is None:
+            return []
+        known.bridge = ""
+        return [
+            LegLeft(
+                at=_at(message),
+                leg=leg,
+                bridge=message.get("BridgeUniqueid"),
+                interaction_id=self._minting.interaction_of(leg),
+            )
+        ]
+
+    def _hangup(self, message: Message) -> list[AnyFact]:
+        leg = LegId(message.get("Uniqueid"))
+        known = self.known.get(leg)
+        if known is None or (known.channel and known.channel != message.get("Channel") and _is_zombie(message)):
+            return []
+        del self.known[leg]
+        self.bury(leg)
+        return [
+            LegEnded(
+                at=_at(message),
+                leg=leg,
+                cause=_number(message.get("Cause"), 16),
+                interaction_id=self._minting.interaction_of(leg),
+            )
+        ]
+
+    def bury(self, leg: LegId) -> None:
+        """Remember that this channel is gone."""
+        self._dead[leg] = None
+        if len(self._dead) > TOMBSTONES:
+            self._dead.popitem(last=False)
+
+    def _rename(self, message: Message) -> list[AnyFact]:
+        known = self.known.get(LegId(message.get("Uniqueid")))
+        if known is not None:
+            known.channel = message.get("Newname")
+        return []
+
+    def _originate_response(self, message: Message) -> list[AnyFact]:
+        if message.get("Response") != "Failure":
+            return []
+        leg = LegId(message.get("Uniqueid"))
+        known = self.known.get(leg)
+        if known is None or known.rung_agent is None:
+            return []
+        return self.ring_failed(leg, known.rung_agent)
+
+    def ring_failed(self, leg: LegId, agent_id: AgentId, cause: int = 0) -> list[AnyFact]:
+        """The phone could not be rung, or nobody answered it."""
+        interaction_id = self._minting.interaction_of(leg)
+        self.known.pop(leg, None)
+        self.bury(leg)
+        return [RingFailed(agent_id=agent_id, leg=leg, cause=cause, interaction_id=interaction_id)]
+
+    def device_state(self, message: Message) -> list[AnyFact]:
+        """An agent's phone: DeviceStateChange, as event or as list item."""
+        agent_id = self._minting.agent_of_endpoint(message.get("Device").removeprefix("PJSIP/"))
+        if agent_id is None:
+            return []
+        return [AgentPhoneChanged(at=_at(message), agent_id=agent_id, reachable=message.get("State") not in _UNREACHABLE)]
+
+
+_READERS: Final[dict[str, Callable[[Channels, Message], list[AnyFact]]]] = {
+    "Newchannel": Channels._new_channel,
+    "UserEvent": Channels._user_event,
+    "BridgeEnter": Channels._bridge_enter,
+    "BridgeLeave": Channels._bridge_leave,
+    "Hangup": Channels._hangup,
+    "Rename": Channels._rename,
+    "OriginateResponse": Channels._originate_response,
+    "DeviceStateChange": Channels.device_state,
+}
+
+
+def _at(message: Message) -> int:
+    """Asterisk's own time of the event in microseconds, 0 if it does not say."""
+    stamp = message.get("Timestamp")
+    seconds, _, fraction = stamp.partition(".")
+    if not seconds.isdigit():
+        return 0
+    return int(seconds) * 1_000_000 + (int(fraction[:6].ljust(6, "0")) if fraction.isdigit() else 0)
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() else otherwise
+
+
+def _is_zombie(message: Message) -> bool:
+    """A masquerade's left-over shell carries the live channel's id but another name."""
+    return message.get("Channel").endswith("<ZOMBIE>") or message.get("Channel").startswith("Surrogate/")

@@ -1,0 +1,191 @@
+"""Carries the floor's commands to Asterisk, and tells the floor what came of them.
+
+Two AMI links (events, actions) and the FastAGI sessions of one Asterisk node. No policy: what to do is always a command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from engine.ami import action as ami
+from engine.ami.client import AmiClient, LinkState
+from engine.ami.codec import Message
+from engine.asterisk import snapshot
+from engine.asterisk.channels import Channels
+from engine.asterisk.sessions import Sessions
+from engine.domain.commands import AnyCommand, Ask, Bridge, CheckPin, HangUp, Redirect, Release, Resync, RingAgent
+from engine.domain.facts import AsteriskLost, AsteriskSeen, BridgeFailed, ControlLost, SeenLeg
+from engine.domain.values import LegId
+from engine.errors import AmiLost, AmiRefused, AmiTimeout, CallwrightError
+from engine.runtime.ports import FactSink
+
+log = structlog.get_logger(__name__)
+Link = Callable[..., AmiClient]
+
+
+class Telephony:
+    """One Asterisk node. `links` makes the two AMI clients; `sessions` are the callers in our hands."""
+
+    def __init__(self, links: Link, channels: Channels, sessions: Sessions, sink: FactSink, node: str = "main") -> None:
+        self.channels = channels
+        self.sessions = sessions
+        self.version = ""
+        self._sink = sink
+        self._node = node
+        self._events = links(name="events", events=True, on_event=self._on_event, on_state=self._on_link)
+        self._actions = links(name="actions", events=False, on_event=self._ignore, on_state=self._on_link)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._resyncing: asyncio.Task[None] | None = None
+        self._fresh: set[LegId] | None = None
+        self._boot = ""
+        self.resyncs = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether both links are up."""
+        return self._events.state is LinkState.UP and self._actions.state is LinkState.UP
+
+    async def run(self) -> None:
+        """Keep both links until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._events.run())
+            group.create_task(self._actions.run())
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def start(self, command: AnyCommand) -> None:
+        """Begin to carry out one command."""
+        match command:
+            case Ask() | Release() | CheckPin():
+                if not self.sessions.give(command):
+                    self._sink.put(ControlLost(leg=command.leg))
+            case Bridge():
+                self._spawn(self._bridge(command))
+            case RingAgent():
+                self._spawn(self._ring(command))
+            case HangUp():
+                self._spawn(self._quietly(ami.hangup(command.leg, cause=command.cause)))
+            case Redirect():
+                self._spawn(
+                    self._quietly(ami.redirect(command.leg, context="callwright-call", exten=command.place))
+                )
+            case Resync():
+                self.resync(command.reason)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _bridge(self, command: Bridge) -> None:
+        try:
+            await self._actions.send(ami.bridge(command.leg, command.other))
+        except (AmiRefused, AmiTimeout, AmiLost) as failed:
+            self._sink.put(
+                BridgeFailed(
+                    leg=command.leg, other=command.other, reason=str(failed), interaction_id=command.interaction_id
+                )
+            )
+
+    async def _ring(self, command: RingAgent) -> None:
+        self.channels.expect(command.leg, command.agent_id)
+        try:
+            await self._actions.send(
+                ami.originate(
+                    channel=f"PJSIP/{command.endpoint}",
+                    channel_id=command.leg,
+                    context="callwright-agents",
+                    exten="idle" if command.nailed_up else "ondemand",
+                    timeout_ms=round(command.timeout_s * 1000),
+                )
+            )
+        except (AmiRefused, AmiTimeout, AmiLost) as failed:
+            log.warning("could not ring", agent_id=command.agent_id, why=failed.what)
+            for fact in self.channels.ring_failed(command.leg, command.agent_id):
+                self._sink.put(fact)
+
+    async def _quietly(self, action: Any) -> None:
+        """An action whose failure means that the leg is gone already: its end was or will be told."""
+        try:
+            await self._actions.send(action)
+        except CallwrightError as failed:
+            log.info("action not carried out", action=action.name, why=failed.what)
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def _on_event(self, message: Message) -> None:
+        if message.event == "FullyBooted":
+            self.resync("fully booted")
+            return
+        for fact in self.channels.facts(message):
+            leg = getattr(fact, "leg", None)
+            if self._fresh is not None and leg is not None:
+                self._fresh.add(leg)
+            self._sink.put(fact)
+
+    def _ignore(self, message: Message) -> None:
+        """The action link asked for no events."""
+
+    def _on_link(self, state: LinkState) -> None:
+        if state is LinkState.DOWN:
+            self._sink.put(AsteriskLost(node=self._node))
+        elif state is LinkState.UP and self.up:
+            self.resync("link up")
+
+    # --- resync ------------------------------------------------------------------------------------------------------
+
+    def resync(self, reason: str) -> None:
+        """Compare with Asterisk soon; several wishes at once are one comparison."""
+        if self._resyncing is None or self._resyncing.done():
+            self._resyncing = asyncio.get_running_loop().create_task(self._resync(reason))
+
+    async def _resync(self, reason: str) -> None:
+        while self.up:
+            self._fresh = set()
+            try:
+                status = await self._actions.send(ami.core_status())
+                settings = await self._actions.send(ami.core_settings())
+                rows = await self._actions.collect(ami.core_show_channels())
+                devices = await self._actions.collect(ami.device_state_list())
+            except CallwrightError as failed:
+                log.warning("resync failed", why=failed.what)
+                await asyncio.sleep(0.5)
+                continue
+            self.version = settings.get("AsteriskVersion")
+            boot = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
+            rebooted = bool(self._boot) and boot != self._boot
+            self._boot = boot
+            self._tell(rows, devices, rebooted=rebooted)
+            self.resyncs += 1
+            log.info("resync", reason=reason, channels=len(rows), rebooted=rebooted)
+            return
+
+    def _tell(self, rows: list[Message], devices: list[Message], *, rebooted: bool) -> None:
+        fresh, self._fresh = self._fresh or set(), None
+        if rebooted:
+            self.channels.forget_all()
+        for row in rows:
+            leg = LegId(row.get("Uniqueid"))
+            if snapshot.is_caller(row) and leg not in self.channels.known and not self.channels.is_dead(leg):
+                for fact in self.channels.arrival(leg, row, 0):
+                    self._sink.put(fact)
+            elif snapshot.is_ours(row) and leg not in self.channels.known and not self.channels.is_dead(leg):
+                self.channels.adopt(leg, row)
+        for device in devices:
+            for fact in self.channels.device_state(device):
+                self._sink.put(fact)
+        legs = {seen.leg: seen for seen in snapshot.seen_legs(rows) if not self.channels.is_dead(seen.leg)}
+        for leg in fresh - legs.keys():
+            if not self.channels.is_dead(leg):
+                legs[leg] = SeenLeg(leg=leg, place="")  # it came while we looked
+        for leg in [leg for leg in self.channels.known if leg not in legs]:
+            del self.channels.known[leg]
+        self._sink.put(AsteriskSeen(node=self._node, legs=tuple(legs.values()), rebooted=rebooted))
+
+    async def live_channels(self) -> list[Message]:
+        """Every channel Asterisk holds in our contexts, for `verify`."""
+        return [row for row in await self._actions.collect(ami.core_show_channels()) if snapshot.is_ours(row)]

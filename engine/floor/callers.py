@@ -1,0 +1,389 @@
+"""A caller's way: arrival, flow, hold, end."""
+
+from __future__ import annotations
+
+from engine.domain.agent import AgentState
+from engine.domain.commands import Ask, HangUp, Redirect, Release
+from engine.domain.events import FlowStepped, InteractionArrived, InteractionEnded, InteractionLeftQueue, InteractionQueued
+from engine.domain.facts import Asked, CallArrived, ControlGained, ControlLost, HangUpRequested, LegEnded, LegHeld
+from engine.domain.flow import Flow
+from engine.domain.interaction import Ending, InteractionState
+from engine.domain.values import SECOND, Collect, InteractionId, Prompt
+from engine.flows.interpreter import Heard, Input, QueueLeft, Want, WantAsk, WantHangUp, WantQueue, begin, resume
+from engine.floor import phrases, routing, talking
+from engine.floor.state import Interaction, Leg
+from engine.floor.step import Step
+
+_S = InteractionState
+UNALLOCATED = 1  # Q.850: unallocated number
+
+
+def arrived(step: Step, fact: CallArrived) -> None:
+    """A new caller. A second report of the same leg changes nothing."""
+    if step.interaction_of(fact.leg) is not None or fact.interaction_id is None:
+        return
+    number = step.state.numbers.get(fact.number)
+    interaction = Interaction(
+        id=fact.interaction_id,
+        leg=fact.leg,
+        number=fact.number,
+        arrived_at=step.now,
+        flow_name=number.flow if number else "",
+        channel=fact.channel,
+        customer_id=fact.customer_id,
+        case_id=fact.case_id,
+        caller=fact.caller,
+        caller_name=fact.caller_name,
+        node=fact.node,
+        unit=number.unit if number else "main",
+    )
+    step.state.interactions[interaction.id] = interaction
+    step.state.legs[fact.leg] = Leg(id=fact.leg, interaction_id=interaction.id)
+    step.publish(
+        InteractionArrived(
+            **step.about(interaction),
+            number=interaction.number,
+            flow=interaction.flow_name,
+            caller=interaction.caller,
+            caller_name=interaction.caller_name,
+            leg=interaction.leg,
+            unit=interaction.unit,
+        )
+    )
+
+
+def control_gained(step: Step, fact: ControlGained) -> None:
+    """The caller's dialplan asks what to do next."""
+    interaction = step.interaction_of(fact.leg)
+    if interaction is None:
+        step.anomaly(f"control of an unknown leg by {fact.script}", fact.leg)
+        step.do(Release(leg=fact.leg, next="hold"))
+        return
+    step.leg(fact.leg).controlled = True
+    if fact.script != "poll":
+        interaction.held = False
+    if interaction.state is _S.ARRIVED:
+        _begin(step, interaction)
+    elif interaction.state is _S.IN_FLOW:
+        _present(step, interaction)
+    elif interaction.state is _S.WAITING and fact.script == "poll":
+        _announce_or_hold(step, interaction)
+    elif interaction.state in (_S.WAITING, _S.OFFERED):
+        release_to_hold(step, interaction)
+    elif fact.script == "after" and interaction.state is _S.TALKING:
+        talking.agent_left(step, interaction)
+        after_talk(step, interaction)
+    else:
+        release(step, interaction, "hangup")
+
+
+def control_lost(step: Step, fact: ControlLost) -> None:
+    """Our session on the leg ended without our doing: the caller hung up, was bridged, or the link broke."""
+    leg = step.state.legs.get(fact.leg)
+    if leg is None:
+        return
+    leg.controlled = False
+    interaction = step.interaction_of(fact.leg)
+    if interaction is not None:
+        interaction.announcing = False
+
+
+def asked(step: Step, fact: Asked) -> None:
+    """A question to the caller ended."""
+    interaction = step.interaction_of(fact.leg)
+    if interaction is None or not step.leg(fact.leg).controlled:
+        return
+    if interaction.announcing:
+        interaction.announcing = False
+        if interaction.state in (_S.WAITING, _S.OFFERED):
+            release_to_hold(step, interaction)
+            return
+    pending = interaction.pending
+    if interaction.state is not _S.IN_FLOW or pending is None or pending.ask != fact.ask:
+        return
+    interaction.pending = None
+    if interaction.hang_up_after:
+        release(step, interaction, "hangup")
+        return
+    _go_on(step, interaction, Heard(outcome=fact.outcome, choice=fact.choice, digits=fact.digits))
+
+
+def held(step: Step, fact: LegHeld) -> None:
+    """The caller hears music and may be joined to an agent."""
+    interaction = step.interaction_of(fact.leg)
+    if interaction is None:
+        step.anomaly("an unknown leg is on hold", fact.leg)
+        return
+    step.leg(fact.leg).controlled = False
+    interaction.held = True
+    interaction.held_at = fact.at
+    interaction.held_now = step.now
+    if interaction.state is _S.WAITING:
+        routing.place(step, interaction)
+    elif interaction.state is _S.IN_FLOW:
+        # he was sent back to the flow while on his way here
+        step.do(Redirect(leg=interaction.leg, place="flow"))
+
+
+def leg_ended(step: Step, interaction: Interaction, fact: LegEnded) -> None:
+    """The caller is gone, in whatever state."""
+    interaction.leg_gone = True
+    interaction.cause = fact.cause
+    lost = Ending.LOST if fact.lost else None
+    step.state.legs.pop(interaction.leg, None)
+    if interaction.state is _S.WAITING:
+        _leave_queue(step, interaction, lost or Ending.ABANDONED)
+        end(step, interaction)
+    elif interaction.state is _S.OFFERED:
+        routing.withdraw_offer(step, interaction)
+        _leave_queue(step, interaction, lost or Ending.ABANDONED)
+        end(step, interaction)
+    elif interaction.state is _S.TALKING:
+        talking.talk_ended(step, interaction)
+    elif interaction.state is not _S.WRAP_UP:
+        if lost and not interaction.visits:
+            interaction.ending = lost
+        end(step, interaction)
+
+
+def end(step: Step, interaction: Interaction, wrap_up_us: int = 0) -> None:
+    """The interaction is over and leaves the floor; its one place in the sums is decided."""
+    step.move(interaction, _S.ENDED)
+    for kind in ("longest-wait", "relax", "offer"):
+        step.timers.clear(kind, interaction.id)
+    step.state.interactions.pop(interaction.id, None)
+    step.publish(
+        InteractionEnded(
+            **step.about(interaction),
+            ending=interaction.ending,
+            cause=interaction.cause,
+            arrived_us=interaction.arrived_at,
+            talk_us=interaction.talk_us,
+            wrap_up_us=wrap_up_us,
+        )
+    )
+
+
+def hang_up_requested(step: Step, fact: HangUpRequested) -> None:
+    """Somebody asked to end this interaction."""
+    interaction = step.state.interactions.get(fact.interaction_id or InteractionId(""))
+    if interaction is not None and not interaction.leg_gone:
+        interaction.hang_up_asked = True
+        step.do(HangUp(leg=interaction.leg))
+
+
+def longest_wait_over(step: Step, interaction: Interaction) -> None:
+    """The queue's longest wait has passed; an offer under way is let finish first."""
+    if interaction.state is not _S.WAITING:
+        return
+    _leave_queue(step, interaction, Ending.OVERFLOWED)
+    step.move(interaction, _S.IN_FLOW, reason="longest-wait")
+    _go_on(step, interaction, QueueLeft(reason="timeout"))
+    if not step.leg(interaction.leg).controlled:
+        step.do(Redirect(leg=interaction.leg, place="flow"))
+
+
+def after_talk(step: Step, interaction: Interaction) -> None:
+    """The agent left first and the caller is in our hands: go on in the flow, or say good-bye."""
+    if interaction.state is _S.IN_FLOW:
+        _present(step, interaction)
+    else:
+        release(step, interaction, "hangup")
+
+
+def release(step: Step, interaction: Interaction, place: str) -> None:
+    """Give the leg back to its dialplan."""
+    leg = step.leg(interaction.leg)
+    if leg.controlled:
+        leg.controlled = False
+        step.do(Release(leg=interaction.leg, next=place))
+
+
+def release_to_hold(step: Step, interaction: Interaction) -> None:
+    """Give the leg back to its dialplan to wait."""
+    leg = step.leg(interaction.leg)
+    queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
+    if not leg.controlled:
+        return
+    leg.controlled = False
+    step.do(
+        Release(
+            leg=interaction.leg,
+            next="hold",
+            music=queue.music if queue else "default",
+            poll_s=max(5, round(queue.announce_every_s)) if queue else 20,
+            record=interaction.recording,
+            language=queue.language if queue else "en",
+        )
+    )
+
+
+# --- the flow --------------------------------------------------------------------------------------------------------
+
+
+def _begin(step: Step, interaction: Interaction) -> None:
+    step.move(interaction, _S.IN_FLOW)
+    flow = step.state.flows.get(interaction.flow_name)
+    if flow is None:
+        number = step.state.numbers.get(interaction.number)
+        language = number.language if number else "en"
+        interaction.cause = UNALLOCATED
+        _want(step, interaction, WantHangUp(prompts=(phrases.unknown_number(language),)))
+        return
+    state, want, entered = begin(flow, step.now)
+    interaction.flow = state
+    _note_nodes(step, interaction, flow, entered)
+    _want(step, interaction, want)
+
+
+def _go_on(step: Step, interaction: Interaction, heard: Input) -> None:
+    state = interaction.flow
+    flow = _flow_of(step, interaction)
+    if state is None or flow is None:
+        _want(step, interaction, WantHangUp(prompts=()))
+        return
+    interaction.flow, want, entered = resume(flow, state, heard, step.now)
+    _note_nodes(step, interaction, flow, entered)
+    _want(step, interaction, want)
+
+
+def resume_after_talk(step: Step, interaction: Interaction) -> bool:
+    """Move a talked-to caller back into his flow when the queue node says what follows; False when it does not."""
+    flow = _flow_of(step, interaction)
+    if flow is None or interaction.flow is None:
+        return False
+    node = flow.nodes.get(interaction.flow.node)
+    if not getattr(node, "after", ""):
+        return False
+    step.move(interaction, _S.IN_FLOW, reason="agent-left")
+    _go_on(step, interaction, QueueLeft(reason="agent-left"))
+    return True
+
+
+def _flow_of(step: Step, interaction: Interaction) -> Flow | None:
+    if interaction.flow is None:
+        return None
+    live = step.state.flows.get(interaction.flow.flow)
+    if live is not None and live.version == interaction.flow.version:
+        return live
+    return step.state.old_flows.get(f"{interaction.flow.flow}@{interaction.flow.version}", live)
+
+
+def _note_nodes(step: Step, interaction: Interaction, flow: Flow, entered: tuple[str, ...]) -> None:
+    for node in entered:
+        step.publish(FlowStepped(**step.about(interaction), flow=flow.name, node=node))
+
+
+def _want(step: Step, interaction: Interaction, want: Want) -> None:
+    """Carry out what the flow wants next."""
+    match want:
+        case WantAsk():
+            _prepare_ask(interaction, want.prompts, want.collect, hang_up_after=False)
+            _present(step, interaction)
+        case WantHangUp():
+            _prepare_ask(interaction, want.prompts, None, hang_up_after=True)
+            _present(step, interaction)
+        case WantQueue():
+            _enter_queue(step, interaction, want)
+
+
+def _prepare_ask(
+    interaction: Interaction, prompts: tuple[Prompt, ...], collect: Collect | None, *, hang_up_after: bool
+) -> None:
+    interaction.asks += 1
+    ask = f"{interaction.id}.a{interaction.asks}"
+    interaction.pending = Ask(leg=interaction.leg, ask=ask, prompts=prompts, collect=collect)
+    interaction.hang_up_after = hang_up_after
+
+
+def _present(step: Step, interaction: Interaction) -> None:
+    """Say (again) what the flow wants said, as soon as the leg is in our hands."""
+    if not step.leg(interaction.leg).controlled:
+        return
+    if interaction.pending is None:
+        release(step, interaction, "hangup")
+    elif step.state.draining:
+        release(step, interaction, "flow")  # the successor presents it
+    elif interaction.hang_up_after and not interaction.pending.prompts:
+        release(step, interaction, "hangup")
+    else:
+        step.do(interaction.pending)
+
+
+# --- the queue -------------------------------------------------------------------------------------------------------
+
+
+def _enter_queue(step: Step, interaction: Interaction, want: WantQueue) -> None:
+    queue = step.state.queues.get(want.node.queue)
+    if queue is None or not queue.open:
+        _go_on(step, interaction, QueueLeft(reason="closed"))
+        return
+    interaction.pending = None
+    interaction.queue_id = queue.id
+    interaction.entered_at = step.now
+    interaction.visits += 1
+    interaction.priority = want.priority + queue.priority
+    interaction.needs = want.needs
+    interaction.refused = ()
+    interaction.announced_at = step.now
+    refused = interaction.flow is not None and interaction.flow.recording_refused
+    interaction.recording = f"{interaction.id}_{interaction.visits}" if queue.record and not refused else ""
+    step.move(interaction, _S.WAITING)
+    step.publish(InteractionQueued(**step.about(interaction), queue_id=queue.id, priority=interaction.priority))
+    step.timers.set("longest-wait", interaction.id, step.now + round(queue.max_wait_s * SECOND))
+    routing.watch_relaxation(step, interaction)
+    release_to_hold(step, interaction)
+
+
+def _leave_queue(step: Step, interaction: Interaction, how: Ending) -> None:
+    """Out of the queue without an agent. Who has talked to an agent before stays answered."""
+    if interaction.ending is not Ending.ANSWERED:
+        interaction.ending = how
+    step.timers.clear("longest-wait", interaction.id)
+    step.timers.clear("relax", interaction.id)
+    if interaction.queue_id is not None:
+        step.publish(
+            InteractionLeftQueue(
+                **step.about(interaction),
+                queue_id=interaction.queue_id,
+                how=how,
+                waited_us=max(0, step.now - interaction.entered_at),
+            )
+        )
+
+
+def _announce_or_hold(step: Step, interaction: Interaction) -> None:
+    """A poll from the hold loop: tell the place in the queue when it is time, and wait on."""
+    queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
+    due = queue is not None and step.now - interaction.announced_at >= round(queue.announce_every_s * SECOND) - SECOND
+    if queue is None or not queue.announce_position or not due or step.state.draining:
+        release_to_hold(step, interaction)
+        return
+    interaction.announced_at = step.now
+    interaction.announcing = True
+    interaction.asks += 1
+    place = routing.place_in_queue(step, interaction)
+    step.do(
+        Ask(
+            leg=interaction.leg,
+            ask=f"{interaction.id}.a{interaction.asks}",
+            prompts=(phrases.position(queue.language, place),),
+        )
+    )
+
+
+def callback_taken(step: Step, interaction: Interaction) -> None:
+    """The rescue script took a number to call back: the wait is over, kept as a promise."""
+    if interaction.state is _S.WAITING:
+        _leave_queue(step, interaction, Ending.CALLBACK)
+        step.move(interaction, _S.IN_FLOW, reason="callback")
+        interaction.pending = None
+    elif interaction.state is _S.OFFERED:
+        routing.withdraw_offer(step, interaction)
+        _leave_queue(step, interaction, Ending.CALLBACK)
+        step.move(interaction, _S.WAITING, reason="callback")
+        step.move(interaction, _S.IN_FLOW, reason="callback")
+        interaction.pending = None
+
+
+__all__ = ["AgentState", "arrived", "asked", "control_gained", "control_lost", "end", "held", "leg_ended"]

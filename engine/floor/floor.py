@@ -1,0 +1,172 @@
+"""The floor: holds all live state, takes facts, gives commands, knows its next deadline.
+
+`handle` is a function of (state, fact, now). No clock, no await, no dice, no SQL, no logging: the same core runs live,
+in simulation and in replay. One invariant carries everything: a fact is handled whole, and all its commands are given
+out, before the next fact is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.domain import facts
+from engine.domain.commands import AnyCommand
+from engine.domain.events import CallbackPromised
+from engine.domain.facts import AnyFact
+from engine.domain.values import AgentId, InteractionId, Value
+from engine.errors import BrokenInvariant
+from engine.floor import agents, callers, definitions, resync, routing, talking
+from engine.floor.state import DECODER, ENCODER, Agent, FloorState, Interaction, Timer
+from engine.floor.step import Step, Timers, Tracer
+
+
+class Deadline(Value):
+    """When the floor wants to be called next, and why."""
+
+    at: int
+    why: str
+    subject: str
+
+
+class Floor:
+    """The single writer of all live state. Not safe for threads, and need not be."""
+
+    def __init__(self, state: FloorState | None = None, tracer: Tracer | None = None) -> None:
+        self.state = state if state is not None else FloorState()
+        self.tracer = tracer
+        self._timers = Timers(self.state.timers)
+
+    @classmethod
+    def restore(cls, snapshot: bytes, tracer: Tracer | None = None) -> Floor:
+        """The floor as a snapshot holds it."""
+        return cls(DECODER.decode(snapshot), tracer)
+
+    def snapshot(self) -> bytes:
+        """All state as JSON, the same bytes for the same state."""
+        return ENCODER.encode(self.state)
+
+    def handle(self, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
+        """Take one fact at `now` (µs) and return the commands it causes. `now` never runs backwards."""
+        if now < self.state.now:
+            raise BrokenInvariant(f"time ran backwards: {now} after {self.state.now}")
+        self.state.now = now
+        step = Step(self.state, self._timers, now, self.tracer)
+        while (timer := self._timers.take_due(now)) is not None:
+            _due(step, timer)
+        _ROUTES[type(fact)](step, fact)
+        return tuple(step.commands)
+
+    def deadline(self) -> Deadline | None:
+        """The next moment at which `TimePassed` is wanted."""
+        timer = self._timers.first()
+        return None if timer is None else Deadline(at=timer.at, why=timer.kind, subject=timer.subject)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def interaction(self, interaction_id: str) -> Interaction | None:
+        """A live interaction."""
+        return self.state.interactions.get(InteractionId(interaction_id))
+
+    def agent(self, agent_id: str) -> Agent | None:
+        """An agent."""
+        return self.state.agents.get(AgentId(agent_id))
+
+
+def _due(step: Step, timer: Timer) -> None:
+    """Something's time has come."""
+    if timer.kind == "wrap-up":
+        agent = step.state.agents.get(AgentId(timer.subject))
+        if agent is not None:
+            agents.wrap_up_over(step, agent)
+        return
+    interaction = step.state.interactions.get(InteractionId(timer.subject))
+    if interaction is None:
+        return
+    {
+        "longest-wait": callers.longest_wait_over,
+        "relax": routing.relaxed,
+        "offer": routing.offer_timed_out,
+    }[timer.kind](step, interaction)
+
+
+def _engine_started(step: Step, fact: facts.EngineStarted) -> None:
+    step.state.epoch = fact.epoch
+    step.state.blind = True
+    step.state.draining = False
+    for leg in step.state.legs.values():
+        leg.controlled = False
+    for interaction in step.state.interactions.values():
+        interaction.announcing = False
+
+
+def _control_gained(step: Step, fact: facts.ControlGained) -> None:
+    if fact.script == "agent":
+        from engine.domain.commands import CheckPin
+
+        step.do(CheckPin(leg=fact.leg))
+    else:
+        callers.control_gained(step, fact)
+
+
+def _leg_answered(step: Step, fact: facts.LegAnswered) -> None:
+    routing.agent_answered(step, fact.leg)
+
+
+def _bridge_failed(step: Step, fact: facts.BridgeFailed) -> None:
+    interaction = step.interaction_of(fact.leg)
+    if interaction is not None and interaction.agent_leg == fact.other:
+        routing.offer_timed_out(step, interaction)
+
+
+def _drain_started(step: Step, fact: facts.DrainStarted) -> None:
+    step.state.draining = True
+
+
+def _callback_taken(step: Step, fact: facts.CallbackTaken) -> None:
+    interaction = step.interaction_of(fact.leg)
+    about = step.about(interaction) if interaction is not None else {"at": step.now}
+    step.publish(CallbackPromised(**about, number=fact.number, spool_id=fact.spool_id))
+    if interaction is not None:
+        callers.callback_taken(step, interaction)
+
+
+def _nothing(step: Step, fact: AnyFact) -> None:
+    """The due timers were all there was to do."""
+
+
+_ROUTES: dict[type, Callable[[Step, Any], None]] = {
+    facts.EngineStarted: _engine_started,
+    facts.TimePassed: _nothing,
+    facts.ClockStepped: _nothing,
+    facts.DrainStarted: _drain_started,
+    facts.QueueDefined: definitions.queue_defined,
+    facts.QueueRemoved: definitions.queue_removed,
+    facts.AgentDefined: definitions.agent_defined,
+    facts.AgentRemoved: definitions.agent_removed,
+    facts.NumberDefined: definitions.number_defined,
+    facts.NumberRemoved: definitions.number_removed,
+    facts.FlowActivated: definitions.flow_activated,
+    facts.CallArrived: callers.arrived,
+    facts.ControlGained: _control_gained,
+    facts.ControlLost: callers.control_lost,
+    facts.Asked: callers.asked,
+    facts.LegHeld: callers.held,
+    facts.LegAnswered: _leg_answered,
+    facts.LegEnded: resync.leg_ended,
+    facts.LegJoined: talking.joined,
+    facts.LegLeft: talking.left,
+    facts.HangUpRequested: callers.hang_up_requested,
+    facts.RingFailed: agents.ring_failed,
+    facts.BridgeFailed: _bridge_failed,
+    facts.AgentSignedIn: agents.signed_in,
+    facts.AgentSignedOut: agents.signed_out,
+    facts.AgentReadied: agents.readied,
+    facts.AgentPaused: agents.paused,
+    facts.WrapUpFinished: agents.wrap_up_finished,
+    facts.AgentLegIdled: agents.leg_idled,
+    facts.AgentPhoneChanged: agents.phone_changed,
+    facts.AsteriskLost: lambda step, _fact: resync.lost(step),
+    facts.AsteriskSeen: resync.seen,
+    facts.CallbackTaken: _callback_taken,
+}

@@ -1,0 +1,254 @@
+"""Matching, in both directions, and the life of an offer.
+
+An offer takes the agent and the interaction in the same step that decides it, so nobody is won twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.acd import matching
+from engine.acd.matching import Candidate, Waiting
+from engine.domain.agent import AgentState
+from engine.domain.commands import Bridge, HangUp, Resync, RingAgent
+from engine.domain.events import InteractionOffered, OfferFailed
+from engine.domain.interaction import InteractionState
+from engine.domain.values import SECOND, AgentId, LegId, LegMode, NotReadyReason
+from engine.floor import agents, callers
+from engine.floor.state import Agent, Interaction, Leg
+from engine.floor.step import Step
+
+_S = InteractionState
+BRIDGE_TIMEOUT = 3 * SECOND
+"""How long a Bridge may take before we compare with Asterisk; measured: 3 ms."""
+
+
+def waiting_of(interaction: Interaction) -> Waiting:
+    """What the matcher needs to know of a waiting interaction."""
+    if interaction.queue_id is None:
+        raise ValueError(interaction.id)
+    return Waiting(
+        interaction_id=interaction.id,
+        queue_id=interaction.queue_id,
+        entered_at=interaction.entered_at,
+        priority=interaction.priority,
+        needs=interaction.needs,
+        refused_agents=interaction.refused,
+    )
+
+
+def _matchable(interaction: Interaction) -> bool:
+    return interaction.state is _S.WAITING and interaction.held and interaction.queue_id is not None
+
+
+def place_in_queue(step: Step, interaction: Interaction) -> int:
+    """1 for the next to be served of this interaction's queue."""
+    mine = matching.rank(waiting_of(interaction), step.now)
+    ahead = sum(
+        1
+        for other in step.state.interactions.values()
+        if other.state is _S.WAITING
+        and other.queue_id == interaction.queue_id
+        and other.id != interaction.id
+        and matching.rank(waiting_of(other), step.now) < mine
+    )
+    return ahead + 1
+
+
+def place(step: Step, interaction: Interaction) -> None:
+    """Look for an agent for this interaction."""
+    if step.state.blind or step.state.draining or not _matchable(interaction) or interaction.queue_id is None:
+        return
+    queue = step.state.queues.get(interaction.queue_id)
+    if queue is None:
+        return
+    free = [agent for agent in step.state.agents.values() if agent.can_take()]
+    choice = matching.choose_agent(waiting_of(interaction), queue, _candidates(free), step.now)
+    if choice is not None:
+        _offer(step, interaction, step.state.agents[choice.agent_id], len(free))
+
+
+def serve(step: Step, agent: Agent) -> None:
+    """Look for an interaction for this agent."""
+    if step.state.blind or step.state.draining or not agent.can_take():
+        return
+    waiting = [waiting_of(i) for i in step.state.interactions.values() if _matchable(i)]
+    if not waiting:
+        return
+    candidate = Candidate(agent=agent.profile, idle_since=agent.since)
+    chosen = matching.choose_waiting(candidate, waiting, step.state.queues, step.now)
+    if chosen is not None:
+        _offer(step, step.state.interactions[chosen.interaction_id], agent, 1)
+
+
+def serve_all(step: Step) -> None:
+    """Match whatever can be matched: after a resync, a change of queues or skills."""
+    order = sorted(
+        (i for i in step.state.interactions.values() if _matchable(i)),
+        key=lambda i: matching.rank(waiting_of(i), step.now),
+    )
+    for interaction in order:
+        place(step, interaction)
+
+
+def watch_relaxation(step: Step, interaction: Interaction) -> None:
+    """Set the timer of the next routing step, if there is one."""
+    queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
+    if queue is None:
+        return
+    at = matching.next_step_at(queue, interaction.entered_at, step.now)
+    if at is not None:
+        step.timers.set("relax", interaction.id, at)
+
+
+def relaxed(step: Step, interaction: Interaction) -> None:
+    """A later routing step holds from now on."""
+    watch_relaxation(step, interaction)
+    place(step, interaction)
+
+
+def _candidates(free: Iterable[Agent]) -> list[Candidate]:
+    return [Candidate(agent=agent.profile, idle_since=agent.since) for agent in free]
+
+
+def _offer(step: Step, interaction: Interaction, agent: Agent, considered: int) -> None:
+    if interaction.queue_id is None:
+        return
+    if step.tracer is not None:
+        step.tracer(trace(step, interaction))
+    interaction.agent_id = agent.profile.id
+    interaction.offers += 1
+    interaction.offered_at = step.now
+    interaction.agent_was_free = interaction.held_now == step.now
+    agent.interaction_id = interaction.id
+    step.move(interaction, _S.OFFERED)
+    step.move_agent(agent, AgentState.RESERVED)
+    step.publish(
+        InteractionOffered(
+            **step.about(interaction),
+            queue_id=interaction.queue_id,
+            agent_id=agent.profile.id,
+            considered=considered,
+            waited_us=max(0, step.now - interaction.entered_at),
+        )
+    )
+    if agent.mode is LegMode.NAILED_UP and agent.leg is not None:
+        interaction.agent_leg = agent.leg
+        step.state.legs[agent.leg].interaction_id = interaction.id
+        _bridge(step, interaction)
+    else:
+        _ring(step, interaction, agent)
+
+
+def _ring(step: Step, interaction: Interaction, agent: Agent) -> None:
+    queue = step.state.queues[interaction.queue_id] if interaction.queue_id else None
+    ring_s = queue.ring_s if queue else 15.0
+    leg = LegId(f"{interaction.id}.{interaction.offers}")
+    interaction.agent_leg = leg
+    step.state.legs[leg] = Leg(id=leg, interaction_id=interaction.id, agent_id=agent.profile.id)
+    step.move_agent(agent, AgentState.RINGING)
+    step.timers.set("offer", interaction.id, step.now + round((ring_s + 2) * SECOND))
+    step.do(
+        RingAgent(
+            agent_id=agent.profile.id,
+            leg=leg,
+            endpoint=agent.profile.endpoint,
+            timeout_s=ring_s,
+            interaction_id=interaction.id,
+        )
+    )
+
+
+def _bridge(step: Step, interaction: Interaction) -> None:
+    if interaction.agent_leg is None:
+        return
+    step.timers.set("offer", interaction.id, step.now + BRIDGE_TIMEOUT)
+    step.do(Bridge(leg=interaction.leg, other=interaction.agent_leg, interaction_id=interaction.id))
+
+
+def agent_answered(step: Step, leg: LegId) -> None:
+    """A rung phone was picked up: join it, or let it go when the caller has left."""
+    interaction = step.interaction_of(leg)
+    if interaction is not None and interaction.state is _S.OFFERED and interaction.agent_leg == leg:
+        _bridge(step, interaction)
+        return
+    step.state.legs.pop(leg, None)
+    step.do(HangUp(leg=leg))
+
+
+def offer_timed_out(step: Step, interaction: Interaction) -> None:
+    """Neither answered nor joined in time."""
+    if interaction.state is not _S.OFFERED:
+        return
+    agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
+    rang = agent is not None and agent.state is AgentState.RINGING
+    offer_failed(step, interaction, NotReadyReason.NO_ANSWER if rang else "bridge-timeout", blame=rang)
+    if not rang:
+        step.do(Resync(reason="bridge-timeout"))
+
+
+def offer_failed(step: Step, interaction: Interaction, reason: str, *, blame: bool) -> None:
+    """Back to the head of the queue with the original time. `blame`: the agent did not answer and is not ready."""
+    agent = _take_back(step, interaction)
+    if agent is None or interaction.queue_id is None:
+        return
+    interaction.refused = (*interaction.refused, agent.profile.id)
+    step.move(interaction, _S.WAITING, reason=reason)
+    step.publish(
+        OfferFailed(
+            **step.about(interaction), queue_id=interaction.queue_id, agent_id=agent.profile.id, reason=reason
+        )
+    )
+    if blame:
+        agents.not_ready(step, agent, reason)
+    else:
+        agents.settle(step, agent)
+    _wait_on(step, interaction)
+
+
+def withdraw_offer(step: Step, interaction: Interaction) -> None:
+    """The caller left while he was being offered: the agent is free again, without blame."""
+    agent = _take_back(step, interaction)
+    if agent is not None:
+        agents.settle(step, agent)
+
+
+def _take_back(step: Step, interaction: Interaction) -> Agent | None:
+    step.timers.clear("offer", interaction.id)
+    agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
+    leg = interaction.agent_leg
+    interaction.agent_leg = None
+    interaction.agent_id = None
+    if agent is None:
+        return None
+    agent.interaction_id = None
+    if leg is not None and leg == agent.leg:
+        step.state.legs[leg].interaction_id = None
+    elif leg is not None and step.state.legs.pop(leg, None) is not None:
+        step.do(HangUp(leg=leg))
+    return agent
+
+
+def _wait_on(step: Step, interaction: Interaction) -> None:
+    queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
+    over = queue is not None and step.now - interaction.entered_at >= round(queue.max_wait_s * SECOND)
+    if over:
+        callers.longest_wait_over(step, interaction)
+    else:
+        place(step, interaction)
+
+
+def trace(step: Step, interaction: Interaction) -> matching.Decision:
+    """Who was considered for this interaction, with what score, and why each other agent was refused."""
+    queue = step.state.queues[interaction.queue_id] if interaction.queue_id else None
+    if queue is None:
+        raise ValueError(interaction.id)
+    everyone: list[tuple[matching.AgentProfile, AgentState, int, str]] = []
+    for agent_id in sorted(step.state.agents, key=AgentId):
+        agent = step.state.agents[agent_id]
+        reason = agent.reason
+        state = agent.state
+        if state is AgentState.AVAILABLE and not agent.can_take():
+            state, reason = AgentState.NOT_READY, NotReadyReason.PHONE_GONE
+        everyone.append((agent.profile, state, agent.since, reason))
+    return matching.trace(waiting_of(interaction), queue, everyone, step.now)

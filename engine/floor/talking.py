@@ -1,0 +1,140 @@
+"""From the join of two legs to the end of wrap-up."""
+
+from __future__ import annotations
+
+from engine.domain.agent import AgentState
+from engine.domain.commands import HangUp
+from engine.domain.events import InteractionAnswered
+from engine.domain.facts import LegJoined, LegLeft
+from engine.domain.interaction import Ending, InteractionState
+from engine.domain.values import SECOND, LegMode
+from engine.floor import agents, callers
+from engine.floor.state import Agent, Interaction
+from engine.floor.step import Step
+
+_S = InteractionState
+
+
+def joined(step: Step, fact: LegJoined) -> None:
+    """A leg entered a bridge; with both legs of an offer in one bridge, caller and agent talk."""
+    leg = step.state.legs.get(fact.leg)
+    if leg is None:
+        return
+    leg.bridge = fact.bridge
+    leg.joined_at = fact.at
+    leg.controlled = False
+    agent = step.agent_of(fact.leg)
+    if agent is not None:
+        agent.leg_idle = False
+    interaction = step.interaction_of(fact.leg)
+    if interaction is None or interaction.state is not _S.OFFERED or interaction.agent_leg is None:
+        return
+    mine = step.state.legs.get(interaction.leg)
+    other = step.state.legs.get(interaction.agent_leg)
+    if mine is None or other is None or not mine.bridge or mine.bridge != other.bridge:
+        return
+    _connect(step, interaction, max(mine.joined_at, other.joined_at))
+
+
+def _connect(step: Step, interaction: Interaction, joined_at: int) -> None:
+    agent = step.state.agents[interaction.agent_id] if interaction.agent_id else None
+    if agent is None or interaction.queue_id is None:
+        return
+    for kind in ("offer", "longest-wait", "relax"):
+        step.timers.clear(kind, interaction.id)
+    interaction.held = False
+    interaction.talk_since = step.now
+    interaction.ending = Ending.ANSWERED
+    interaction.refused = ()
+    step.move(interaction, _S.TALKING)
+    step.move_agent(agent, AgentState.TALKING)
+    step.publish(
+        InteractionAnswered(
+            **step.about(interaction),
+            queue_id=interaction.queue_id,
+            agent_id=agent.profile.id,
+            waited_us=max(0, step.now - interaction.entered_at),
+            agent_was_free=interaction.agent_was_free,
+            held_at=interaction.held_at,
+            joined_at=joined_at,
+            agent_leg=interaction.agent_leg,
+            recording=interaction.recording,
+        )
+    )
+
+
+def left(step: Step, fact: LegLeft) -> None:
+    """A leg left its bridge. When it was a talk, the talk is over; who left first shows in what follows."""
+    leg = step.state.legs.get(fact.leg)
+    if leg is None or leg.bridge != fact.bridge:
+        return
+    leg.bridge = ""
+    interaction = step.interaction_of(fact.leg)
+    if interaction is None or interaction.state is not _S.TALKING:
+        return
+    if fact.leg == interaction.agent_leg:
+        agent_left(step, interaction)
+    # the caller's own leaving is followed by the end of his leg, or by his dialplan asking what to do
+
+
+def agent_left(step: Step, interaction: Interaction) -> None:
+    """The agent's leg is out of the talk while the caller may still be there."""
+    agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
+    _stop_talk_clock(step, interaction)
+    if not interaction.leg_gone and callers.resume_after_talk(step, interaction):
+        # the caller goes on in his flow: the agent's wrap-up no longer belongs to this interaction's end
+        if agent is not None:
+            _part(step, interaction, agent)
+        return
+    talk_ended(step, interaction)
+
+
+def talk_ended(step: Step, interaction: Interaction) -> None:
+    """The talk is over: the agent wraps up."""
+    _stop_talk_clock(step, interaction)
+    step.move(interaction, _S.WRAP_UP)
+    agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
+    if agent is None or agent.interaction_id != interaction.id or agent.state is not AgentState.TALKING:
+        finish(step, interaction, 0)
+        return
+    _hang_up_rung_leg(step, interaction, agent)
+    agents.begin_wrap_up(step, agent, _wrap_up_us(step, interaction))
+
+
+def finish(step: Step, interaction: Interaction, wrap_up_us: int) -> None:
+    """Wrap-up is over: the interaction ends; a caller still on the line is let go."""
+    if interaction.state is not _S.WRAP_UP:
+        return
+    if not interaction.leg_gone:
+        leg = step.state.legs.pop(interaction.leg, None)
+        if leg is not None:
+            step.do(HangUp(leg=interaction.leg))
+    callers.end(step, interaction, wrap_up_us)
+
+
+def _part(step: Step, interaction: Interaction, agent: Agent) -> None:
+    _hang_up_rung_leg(step, interaction, agent)
+    agent.interaction_id = None
+    interaction.agent_leg = None
+    if agent.state is AgentState.TALKING:
+        agents.begin_wrap_up(step, agent, _wrap_up_us(step, interaction))
+
+
+def _hang_up_rung_leg(step: Step, interaction: Interaction, agent: Agent) -> None:
+    """An on-demand phone has nothing more to do; a nailed-up leg returns to its idle loop by itself."""
+    leg = interaction.agent_leg
+    if leg is None or agent.mode is LegMode.NAILED_UP:
+        return
+    if step.state.legs.pop(leg, None) is not None:
+        step.do(HangUp(leg=leg))
+
+
+def _stop_talk_clock(step: Step, interaction: Interaction) -> None:
+    if interaction.talk_since:
+        interaction.talk_us += max(0, step.now - interaction.talk_since)
+        interaction.talk_since = 0
+
+
+def _wrap_up_us(step: Step, interaction: Interaction) -> int:
+    queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
+    return round((queue.wrap_up_s if queue else 10.0) * SECOND)

@@ -1,0 +1,117 @@
+"""The loop around the floor: the only caller of `Floor.handle` while the engine runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from engine.domain.commands import AnyCommand, Publish
+from engine.domain.events import AnyEvent
+from engine.domain.facts import AnyFact, ClockStepped, TimePassed
+from engine.errors import BrokenInvariant
+from engine.floor import Floor
+from engine.runtime.clock import Clock
+from engine.runtime.ports import Recorder, Telephony
+
+log = structlog.get_logger(__name__)
+
+SLICE = 200
+"""Facts handled before other tasks get their turn: about 10 ms of work at the most."""
+INBOX_LIMIT = 100_000
+WALL_CHECK_S = 10.0
+
+
+def take(floor: Floor, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
+    """`Floor.handle`, the same for live and replay: our own broken invariant is reported, and the floor lives on."""
+    try:
+        return floor.handle(fact, now)
+    except BrokenInvariant as bug:
+        log.error("broken invariant", what=bug.what, fact=type(fact).__name__, interaction_id=fact.interaction_id)
+        return ()
+
+
+class FloorLoop:
+    """Takes facts in order, keeps them, handles them, and starts what they cause."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        clock: Clock,
+        recorder: Recorder,
+        telephony: Telephony,
+        observers: tuple[Callable[[AnyEvent], None], ...] = (),
+    ) -> None:
+        self.floor = floor
+        self.clock = clock
+        self._recorder = recorder
+        self._telephony = telephony
+        self._observers = observers
+        self._inbox: deque[AnyFact] = deque()
+        self._wake = asyncio.Event()
+        self._full = False
+        self.handled = 0
+        self.last_seq = 0
+
+    def put(self, fact: AnyFact) -> None:
+        """Hand over one fact. A full inbox drops it and asks for a comparison with Asterisk once it is drained."""
+        if len(self._inbox) >= INBOX_LIMIT:
+            self._full = True
+            return
+        self._inbox.append(fact)
+        self._wake.set()
+
+    async def run(self, on_overflow: Callable[[], None] = lambda: None) -> None:
+        """Handle facts and deadlines until cancelled."""
+        next_wall_check = self.clock.now() + round(WALL_CHECK_S * 1_000_000)
+        while True:
+            if not self._inbox:
+                await self._sleep()
+            if self.clock.now() >= next_wall_check:
+                next_wall_check = self.clock.now() + round(WALL_CHECK_S * 1_000_000)
+                if step := self.clock.wall_step():
+                    self.handle(ClockStepped(delta_us=step))
+            for _ in range(min(SLICE, len(self._inbox))):
+                self.handle(self._inbox.popleft())
+            deadline = self.floor.deadline()
+            if deadline is not None and deadline.at <= self.clock.now():
+                self.handle(TimePassed())
+            if self._full and not self._inbox:
+                self._full = False
+                on_overflow()
+            await asyncio.sleep(0)
+
+    async def _sleep(self) -> None:
+        self._wake.clear()
+        deadline = self.floor.deadline()
+        wait = WALL_CHECK_S if deadline is None else (deadline.at - self.clock.now()) / 1_000_000
+        try:
+            async with asyncio.timeout(max(0.0, min(wait, WALL_CHECK_S))):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def handle(self, fact: AnyFact) -> None:
+        """One fact, whole: kept, handled, its effects begun."""
+        now = max(self.clock.now(), self.floor.state.now)
+        seq = self._recorder.append(fact, now)
+        events: list[AnyEvent] = []
+        for command in take(self.floor, fact, now):
+            if isinstance(command, Publish):
+                events.append(command.event)
+            else:
+                self._telephony.start(command)
+        if events:
+            self._recorder.note(seq, events)
+            for event in events:
+                for observer in self._observers:
+                    observer(event)
+        self.handled += 1
+        self.last_seq = seq
+
+    @property
+    def backlog(self) -> int:
+        """Facts waiting to be handled."""
+        return len(self._inbox)
