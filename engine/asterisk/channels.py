@@ -33,6 +33,7 @@ CALLER_CONTEXTS: Final = frozenset({INBOUND, "callwright-call", "callwright-resc
 AGENT_CONTEXTS: Final = frozenset({"callwright-phones", "callwright-phone", "callwright-agents"})
 OUR_CONTEXTS: Final = CALLER_CONTEXTS | AGENT_CONTEXTS
 TOMBSTONES: Final = 5_000
+_PHASES: Final = {"hold": LegHeld, "idle": AgentLegIdled, "ringed": LegAnswered}
 _UNREACHABLE: Final = frozenset({"UNAVAILABLE", "INVALID"})
 
 
@@ -66,6 +67,16 @@ class Channels:
         self._numbering = numbering
         self._minting = minting
         self._node = node
+        self._readers: dict[str, Callable[[Message], list[AnyFact]]] = {
+            "Newchannel": self._new_channel,
+            "UserEvent": self._user_event,
+            "BridgeEnter": self._bridge_enter,
+            "BridgeLeave": self._bridge_leave,
+            "Hangup": self._hangup,
+            "Rename": self._rename,
+            "OriginateResponse": self._originate_response,
+            "DeviceStateChange": self.device_state,
+        }
 
     def expect(self, leg: LegId, agent_id: AgentId) -> None:
         """We are about to ring an agent with this channel id."""
@@ -87,10 +98,8 @@ class Channels:
 
     def facts(self, message: Message) -> list[AnyFact]:
         """What this event means; an event that means nothing to us gives nothing."""
-        reader = _READERS.get(message.event)
-        if reader is None:
-            return []
-        return reader(self, message)
+        reader = self._readers.get(message.event)
+        return [] if reader is None else reader(message)
 
     def arrival(self, leg: LegId, message: Message, at: int) -> list[AnyFact]:
         """A caller's channel, by its Newchannel event or by a snapshot row."""
@@ -128,18 +137,13 @@ class Channels:
 
     def _user_event(self, message: Message) -> list[AnyFact]:
         leg = LegId(message.get("Uniqueid"))
-        about = {"at": _at(message), "interaction_id": self._minting.interaction_of(leg)}
-        phase = message.get("Phase")
         known = self.known.get(leg)
         if known is not None:
             known.context = message.get("Context", known.context)
-        if phase == "hold":
-            return [LegHeld(leg=leg, **about)]
-        if phase == "idle":
-            return [AgentLegIdled(leg=leg, **about)]
-        if phase == "ringed":
-            return [LegAnswered(leg=leg, **about)]
-        return []
+        fact = _PHASES.get(message.get("Phase"))
+        if fact is None:
+            return []
+        return [fact(at=_at(message), leg=leg, interaction_id=self._minting.interaction_of(leg))]
 
     def _bridge_enter(self, message: Message) -> list[AnyFact]:
         leg = LegId(message.get("Uniqueid"))
@@ -148,9 +152,7 @@ class Channels:
             return []
         known.bridge = message.get("BridgeUniqueid")
         return [
-            LegJoined(
-                at=_at(message), leg=leg, bridge=known.bridge, interaction_id=self._minting.interaction_of(leg)
-            )
+            LegJoined(at=_at(message), leg=leg, bridge=known.bridge, interaction_id=self._minting.interaction_of(leg))
         ]
 
     def _bridge_leave(self, message: Message) -> list[AnyFact]:
@@ -217,19 +219,8 @@ class Channels:
         agent_id = self._minting.agent_of_endpoint(message.get("Device").removeprefix("PJSIP/"))
         if agent_id is None:
             return []
-        return [AgentPhoneChanged(at=_at(message), agent_id=agent_id, reachable=message.get("State") not in _UNREACHABLE)]
-
-
-_READERS: Final[dict[str, Callable[[Channels, Message], list[AnyFact]]]] = {
-    "Newchannel": Channels._new_channel,
-    "UserEvent": Channels._user_event,
-    "BridgeEnter": Channels._bridge_enter,
-    "BridgeLeave": Channels._bridge_leave,
-    "Hangup": Channels._hangup,
-    "Rename": Channels._rename,
-    "OriginateResponse": Channels._originate_response,
-    "DeviceStateChange": Channels.device_state,
-}
+        reachable = message.get("State") not in _UNREACHABLE
+        return [AgentPhoneChanged(at=_at(message), agent_id=agent_id, reachable=reachable)]
 
 
 def _at(message: Message) -> int:

@@ -43,8 +43,8 @@ class Sounds(Protocol):
 class PhoneDesk(Protocol):
     """Talks to an agent who dialled a feature code."""
 
-    async def attend(self, session: AgiSession, leg: LegId) -> None:
-        """Do what the agent dialled; the floor releases the leg where it should go on."""
+    async def attend(self, session: AgiSession, leg: LegId) -> bool:
+        """Do what the agent dialled. False: the call is over; True: the floor will release the leg."""
 
 
 class Sessions:
@@ -71,7 +71,7 @@ class Sessions:
         return len(self._orders)
 
     async def admit(self, request: AgiRequest) -> AgiVerdict:
-        """Only a channel that AMI told us of, in a context that may ask for this script. Waits up to 1 s for the event."""
+        """Only a channel that AMI told us of, in a context that may ask for this script. Waits up to 1 s."""
         wanted = SCRIPTS.get(request.script)
         if wanted is None:
             return AgiVerdict(admitted=False, reason="unknown-script")
@@ -129,7 +129,9 @@ class Sessions:
                 case Ask():
                     await self._ask(session, leg, order)
                 case CheckPin():
-                    await self._desk.attend(session, leg)
+                    if not await self._desk.attend(session, leg):
+                        await self._release(session, Release(leg=leg, next="hangup"))
+                        return True
                 case Release():
                     await self._release(session, order)
                     return True

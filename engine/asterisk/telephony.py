@@ -1,6 +1,6 @@
 """Carries the floor's commands to Asterisk, and tells the floor what came of them.
 
-Two AMI links (events, actions) and the FastAGI sessions of one Asterisk node. No policy: what to do is always a command.
+Two AMI links (events, actions) and the FastAGI sessions of one Asterisk node. What to do is always a command.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ class Telephony:
             case HangUp():
                 self._spawn(self._quietly(ami.hangup(command.leg, cause=command.cause)))
             case Redirect():
-                self._spawn(
-                    self._quietly(ami.redirect(command.leg, context="callwright-call", exten=command.place))
-                )
+                self._spawn(self._quietly(ami.redirect(command.leg, context="callwright-call", exten=command.place)))
             case Resync():
                 self.resync(command.reason)
 

@@ -28,7 +28,8 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
     """An agent starts work. A second sign-in while the first one's leg lives is refused: its leg is let go."""
     agent = step.state.agents.get(fact.agent_id)
     if agent is None or (agent.state is not _S.OFFLINE and not _replaces_lost_leg(agent, fact)):
-        step.anomaly(f"sign-in of {fact.agent_id} refused: {'unknown' if agent is None else 'already signed in'}", fact.leg)
+        why = "unknown" if agent is None else "already signed in"
+        step.anomaly(f"sign-in of {fact.agent_id} refused: {why}", fact.leg)
         if fact.leg is not None:
             step.do(Release(leg=fact.leg, next="hangup"))
         return
@@ -37,10 +38,13 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
     agent.pause_next, agent.sign_out_next = "", False
     if agent.state is _S.OFFLINE:
         step.move_agent(agent, _S.NOT_READY, NotReadyReason.LOGIN)
-    if fact.leg is not None:
+    if fact.leg is not None and agent.mode is LegMode.NAILED_UP:
         _adopt_leg(step, agent, fact.leg)
         step.do(Release(leg=fact.leg, next="idle"))
-    elif agent.mode is LegMode.NAILED_UP:
+        return
+    if fact.leg is not None:
+        step.do(Release(leg=fact.leg, next="hangup"))
+    if agent.mode is LegMode.NAILED_UP:
         _ring_nailed_leg(step, agent)
     elif agent.wants_ready:
         ready(step, agent)
@@ -217,9 +221,10 @@ def phone_changed(step: Step, fact: AgentPhoneChanged) -> None:
     agent.reachable = fact.reachable
     if not fact.reachable and agent.state is _S.AVAILABLE and agent.mode is LegMode.ON_DEMAND:
         not_ready(step, agent, NotReadyReason.PHONE_GONE)
-    elif fact.reachable and agent.state is _S.NOT_READY and agent.reason == NotReadyReason.PHONE_GONE:
-        if agent.mode is LegMode.ON_DEMAND:
-            ready(step, agent)
+        return
+    back = agent.state is _S.NOT_READY and agent.reason == NotReadyReason.PHONE_GONE
+    if fact.reachable and back and agent.mode is LegMode.ON_DEMAND:
+        ready(step, agent)
 
 
 def ring_failed(step: Step, fact: RingFailed) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from engine.domain.agent import AgentState
 from engine.domain.commands import Ask, HangUp, Redirect, Release
-from engine.domain.events import FlowStepped, InteractionArrived, InteractionEnded, InteractionLeftQueue, InteractionQueued
+from engine.domain.events import (
+    FlowStepped,
+    InteractionArrived,
+    InteractionEnded,
+    InteractionLeftQueue,
+    InteractionQueued,
+)
 from engine.domain.facts import Asked, CallArrived, ControlGained, ControlLost, HangUpRequested, LegEnded, LegHeld
 from engine.domain.flow import Flow
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import SECOND, Collect, InteractionId, Prompt
-from engine.flows.interpreter import Heard, Input, QueueLeft, Want, WantAsk, WantHangUp, WantQueue, begin, resume
 from engine.floor import phrases, routing, talking
 from engine.floor.state import Interaction, Leg
 from engine.floor.step import Step
+from engine.flows import interpreter
+from engine.flows.interpreter import Heard, Input, QueueLeft, Want, WantAsk, WantHangUp, WantQueue
 
 _S = InteractionState
 UNALLOCATED = 1  # Q.850: unallocated number
@@ -230,7 +236,7 @@ def _begin(step: Step, interaction: Interaction) -> None:
         interaction.cause = UNALLOCATED
         _want(step, interaction, WantHangUp(prompts=(phrases.unknown_number(language),)))
         return
-    state, want, entered = begin(flow, step.now)
+    state, want, entered = interpreter.begin(flow, step.now, _context(step, interaction))
     interaction.flow = state
     _note_nodes(step, interaction, flow, entered)
     _want(step, interaction, want)
@@ -242,7 +248,7 @@ def _go_on(step: Step, interaction: Interaction, heard: Input) -> None:
     if state is None or flow is None:
         _want(step, interaction, WantHangUp(prompts=()))
         return
-    interaction.flow, want, entered = resume(flow, state, heard, step.now)
+    interaction.flow, want, entered = interpreter.resume(flow, state, heard, step.now, _context(step, interaction))
     _note_nodes(step, interaction, flow, entered)
     _want(step, interaction, want)
 
@@ -267,6 +273,16 @@ def _flow_of(step: Step, interaction: Interaction) -> Flow | None:
     if live is not None and live.version == interaction.flow.version:
         return live
     return step.state.old_flows.get(f"{interaction.flow.flow}@{interaction.flow.version}", live)
+
+
+def _context(step: Step, interaction: Interaction) -> interpreter.Context:
+    number = step.state.numbers.get(interaction.number)
+    return interpreter.Context(
+        channel=interaction.channel,
+        number=interaction.number,
+        unit=interaction.unit,
+        language=number.language if number else "en",
+    )
 
 
 def _note_nodes(step: Step, interaction: Interaction, flow: Flow, entered: tuple[str, ...]) -> None:
@@ -322,7 +338,7 @@ def _enter_queue(step: Step, interaction: Interaction, want: WantQueue) -> None:
     interaction.queue_id = queue.id
     interaction.entered_at = step.now
     interaction.visits += 1
-    interaction.priority = want.priority + queue.priority
+    interaction.priority = want.priority
     interaction.needs = want.needs
     interaction.refused = ()
     interaction.announced_at = step.now
@@ -384,6 +400,3 @@ def callback_taken(step: Step, interaction: Interaction) -> None:
         step.move(interaction, _S.WAITING, reason="callback")
         step.move(interaction, _S.IN_FLOW, reason="callback")
         interaction.pending = None
-
-
-__all__ = ["AgentState", "arrived", "asked", "control_gained", "control_lost", "end", "held", "leg_ended"]

@@ -13,7 +13,7 @@ from engine.domain.agent import AgentState
 from engine.domain.commands import Bridge, HangUp, Resync, RingAgent
 from engine.domain.events import InteractionOffered, OfferFailed
 from engine.domain.interaction import InteractionState
-from engine.domain.values import SECOND, AgentId, LegId, LegMode, NotReadyReason
+from engine.domain.values import SECOND, LegId, LegMode, NotReadyReason
 from engine.floor import agents, callers
 from engine.floor.state import Agent, Interaction, Leg
 from engine.floor.step import Step
@@ -43,16 +43,13 @@ def _matchable(interaction: Interaction) -> bool:
 
 def place_in_queue(step: Step, interaction: Interaction) -> int:
     """1 for the next to be served of this interaction's queue."""
-    mine = matching.rank(waiting_of(interaction), step.now)
-    ahead = sum(
-        1
+    line = [
+        waiting_of(other)
         for other in step.state.interactions.values()
-        if other.state is _S.WAITING
-        and other.queue_id == interaction.queue_id
-        and other.id != interaction.id
-        and matching.rank(waiting_of(other), step.now) < mine
-    )
-    return ahead + 1
+        if other.state is _S.WAITING and other.queue_id == interaction.queue_id
+    ]
+    order = matching.in_order(line, step.state.queues)
+    return next((n for n, waiting in enumerate(order, start=1) if waiting.interaction_id == interaction.id), 1)
 
 
 def place(step: Step, interaction: Interaction) -> None:
@@ -83,12 +80,9 @@ def serve(step: Step, agent: Agent) -> None:
 
 def serve_all(step: Step) -> None:
     """Match whatever can be matched: after a resync, a change of queues or skills."""
-    order = sorted(
-        (i for i in step.state.interactions.values() if _matchable(i)),
-        key=lambda i: matching.rank(waiting_of(i), step.now),
-    )
-    for interaction in order:
-        place(step, interaction)
+    line = [waiting_of(i) for i in step.state.interactions.values() if _matchable(i)]
+    for waiting in matching.in_order(line, step.state.queues):
+        place(step, step.state.interactions[waiting.interaction_id])
 
 
 def watch_relaxation(step: Step, interaction: Interaction) -> None:
@@ -195,9 +189,7 @@ def offer_failed(step: Step, interaction: Interaction, reason: str, *, blame: bo
     interaction.refused = (*interaction.refused, agent.profile.id)
     step.move(interaction, _S.WAITING, reason=reason)
     step.publish(
-        OfferFailed(
-            **step.about(interaction), queue_id=interaction.queue_id, agent_id=agent.profile.id, reason=reason
-        )
+        OfferFailed(**step.about(interaction), queue_id=interaction.queue_id, agent_id=agent.profile.id, reason=reason)
     )
     if blame:
         agents.not_ready(step, agent, reason)
@@ -243,12 +235,12 @@ def trace(step: Step, interaction: Interaction) -> matching.Decision:
     queue = step.state.queues[interaction.queue_id] if interaction.queue_id else None
     if queue is None:
         raise ValueError(interaction.id)
-    everyone: list[tuple[matching.AgentProfile, AgentState, int, str]] = []
-    for agent_id in sorted(step.state.agents, key=AgentId):
+    everyone: list[matching.SeenAgent] = []
+    for agent_id in sorted(step.state.agents):
         agent = step.state.agents[agent_id]
+        free_since = agent.since if agent.can_take() else None
         reason = agent.reason
-        state = agent.state
-        if state is AgentState.AVAILABLE and not agent.can_take():
-            state, reason = AgentState.NOT_READY, NotReadyReason.PHONE_GONE
-        everyone.append((agent.profile, state, agent.since, reason))
+        if agent.state is AgentState.AVAILABLE and free_since is None:
+            reason = "phone not reachable" if not agent.reachable else "leg not in its idle loop"
+        everyone.append((agent.profile, agent.state, free_since, reason))
     return matching.trace(waiting_of(interaction), queue, everyone, step.now)
