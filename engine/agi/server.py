@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 SECRET_CHARACTERS = 16
 READER_LIMIT = 16 * 1024
+ACCEPTS_PER_TURN = 16
+BACKLOG = 1024
 CLOSE_SECONDS = 2.0
 
 
@@ -146,41 +148,49 @@ class AgiServer:
         Raises:
             ConfigError: the address cannot be listened on.
         """
-        door = _Door(self._welcome)
+        self._door = _Door(self._welcome)
         for script, endpoint in self._routes.items():
-            door.add_route(script, endpoint)
-        async with asyncio.TaskGroup() as sessions:
-            server = await self._listen(door, sessions)
-            try:
-                self._port = server.sockets[0].getsockname()[1]
+            self._door.add_route(script, endpoint)
+        listener = self._bound()
+        server = await asyncio.start_server(
+            self._accept, sock=listener, limit=READER_LIMIT, backlog=ACCEPTS_PER_TURN, start_serving=False
+        )
+        try:
+            async with asyncio.TaskGroup() as self._sessions:
+                await server.start_serving()
+                # asyncio takes one number both for the kernel's queue and for how many it accepts in one turn of the
+                # loop. A long queue loses no caller in a burst; few accepts a turn keep the loop on time.
+                listener.listen(BACKLOG)
                 self._listening.set()
                 await self._closing.wait()
-            finally:
                 server.close()
-                self._listening.clear()
+        finally:
+            server.close()
+            self._listening.clear()
 
-    async def _listen(self, door: _Door, sessions: asyncio.TaskGroup) -> asyncio.Server:
-        self._door = door
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # Judged before a task exists: a flood of refused peers costs no more than its accepts.
-            peer = _peer(writer)
-            reason = self._refusal(peer)
-            if reason or self._closing.is_set():
-                self._count_refusal(reason or "closing", peer)
-                writer.transport.abort()
-                return
-            self._peers[peer] += 1
-            sessions.create_task(door.handler(reader, writer), name=f"agi {peer}")
-
+    def _bound(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._bind[0] else socket.AF_INET
         try:
-            return await asyncio.start_server(accept, *self._bind, limit=READER_LIMIT, backlog=1024)
+            listener = socket.create_server(self._bind, family=family)
         except OSError as error:
             raise ConfigError(
                 f"FastAGI cannot listen on {self._bind[0]}:{self._bind[1]}: {error.strerror or error}",
                 where="agi.bind",
                 mend="choose a free port and an address of this machine",
             ) from error
+        self._port = listener.getsockname()[1]
+        return listener
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Judge a connection before a task exists for it: a flood of refused peers costs no more than its accepts."""
+        peer = _peer(writer)
+        reason = "closing" if self._closing.is_set() else self._refusal(peer)
+        if reason:
+            self._count_refusal(reason, peer)
+            writer.transport.abort()
+            return
+        self._peers[peer] += 1
+        self._sessions.create_task(self._door.handler(reader, writer), name=f"agi {peer}")
 
     def _refusal(self, peer: str) -> str:
         """Why a connection from this address is refused, or "" if it is not."""
