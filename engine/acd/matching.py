@@ -267,5 +267,8 @@ def _sort_out(
 
 def _in_words(state: AgentState, reason: str) -> str:
     """Why an agent in this state cannot be given a call, such as "not ready: lunch"."""
-    words = "available, but cannot be reached" if state is AgentState.AVAILABLE else state.value.replace("-", " ")
+    words = _STATE_WORDS.get(state, state.value)
     return f"{words}: {reason}" if reason else words
+
+
+_STATE_WORDS = {AgentState.AVAILABLE: "available, but cannot be reached", AgentState.NOT_READY: "not ready"}
