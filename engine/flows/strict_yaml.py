@@ -144,7 +144,7 @@ class _Reader:
             return self._items(event, depth)
         if not isinstance(event, yaml.ScalarEvent):  # nothing else starts a value, says the YAML grammar
             self._refuse(event, "something that is no value", "remove it")
-        return Text(event.value, _mark(event), given=bool(event.value) or event.style is not None)
+        return Text(event.value, _mark(event), given=bool(event.value or event.style))
 
     def _plain_only(self, event: yaml.Event) -> None:
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
