@@ -59,7 +59,7 @@ class AmiPeer:
         self._sessions: list[_Session] = []
         self._held: list[Headers] | None = None  # events that wait until the answer to their action is written
         self._shuffle: list[Headers] = []
-        self._came = asyncio.Event()
+        self._changed = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()
         self._server: asyncio.Server | None = None
 
@@ -141,11 +141,15 @@ class AmiPeer:
 
     async def action(self, name: str, nth: int = 1, within: float = 5.0) -> Message:
         """Await the nth action of this name since the start. Raises TimeoutError."""
-        async with asyncio.timeout(within):
-            while len(self.sent(name)) < nth:
-                self._came.clear()
-                await self._came.wait()
+        await self.until(lambda: len(self.sent(name)) >= nth, within)
         return self.sent(name)[nth - 1]
+
+    async def until(self, condition: Callable[[], bool], within: float = 5.0) -> None:
+        """Await a condition on actions, pings, logins or sessions. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
 
     # Inside -------------------------------------------------------------------------------------------------------
 
@@ -181,11 +185,18 @@ class AmiPeer:
     def joined(self, session: "_Session") -> None:
         """From a session: it is connected."""
         self._sessions.append(session)
+        self._changed.set()
+
+    def signed_in(self) -> None:
+        """From a session: name and secret were right."""
+        self.logins += 1
+        self._changed.set()
 
     def left(self, session: "_Session") -> None:
         """From a session: it is not any more; told once or more."""
         if session in self._sessions:
             self._sessions.remove(session)
+        self._changed.set()
 
     def act(self, session: "_Session", action: Message) -> None:
         """From a session that is signed in, an action: write the answer, then say what came of it."""
@@ -194,7 +205,7 @@ class AmiPeer:
             self.pings += 1
         else:
             self.actions.append(action)
-            self._came.set()
+        self._changed.set()
         self._held = []
         try:
             frames = answer(self.model, action)
@@ -325,7 +336,7 @@ class _Session(asyncio.Protocol):
             return
         self._in = True
         self.listens = action.get("Events", "on").lower() not in {"off", "no", "none"}
-        self.peer.logins += 1
+        self.peer.signed_in()
         self.write(frame([("Response", "Success"), *identity, ("Message", "Authentication accepted")]))
         if self.listens:
             uptime = [("Uptime", "1"), ("LastReload", "1"), ("Status", "Fully Booted")]
