@@ -42,6 +42,11 @@ def test_the_terms_of_the_choice() -> None:
     )
 
 
+def test_its_keys_have_one_order() -> None:
+    """Two explanations of one choice are the same text."""
+    assert [list(agent.levels) for agent in decision().fitting] == [["french", "sales"]] * 2
+
+
 def test_every_other_agent_and_why_he_was_refused() -> None:
     assert {refused.agent_id: refused.reasons for refused in decision().refused} == {
         "cid": ("skill sales 3 < 5",),
