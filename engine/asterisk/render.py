@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -64,6 +64,8 @@ class AsteriskPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without an answer from the engine before the rescue script takes over."""
     agents: tuple[AgentEndpoint, ...] = ()
     trunks: tuple[TrunkEndpoint, ...] = ()
+    language: Literal["en", "zh"] = "en"
+    """Language of the fallback prompts, unless the engine sets CW_LANGUAGE on the call."""
     site_number: str = ""
     """The site's own number in E.164, shown on calls that have no better one; empty if there is none."""
 
@@ -115,6 +117,7 @@ def _globals(plan: AsteriskPlan, agi_port: str) -> str:
             "CW_RECORDINGS": _checked("recordings_dir", plan.recordings_dir, _PATH),
             "CW_RESCUE_SPOOL": _checked("rescue_spool_dir", plan.rescue_spool_dir, _PATH),
             "CW_RESCUE_AFTER_S": str(plan.rescue_after_s),
+            "CW_LANGUAGE": plan.language,
             "CW_SITE_NUMBER": number,
         }
     )

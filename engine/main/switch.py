@@ -1,0 +1,75 @@
+"""Builds the Asterisk edge of one node: AMI links, FastAGI server, sessions, phone desk."""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import ip_network
+from typing import NamedTuple
+
+from ulid import ULID
+
+from engine.agi.server import AgiServer
+from engine.ami.client import AmiClient
+from engine.ami.link import AmiAddress
+from engine.asterisk.channels import Channels, Minting
+from engine.asterisk.numbers import Numbering
+from engine.asterisk.phone_desk import Credentials, Desk
+from engine.asterisk.prompts import PromptLibrary
+from engine.asterisk.sessions import Sessions
+from engine.asterisk.sounds import PromptSounds
+from engine.asterisk.telephony import Telephony
+from engine.domain.agent import AgentState
+from engine.domain.values import AgentId, InteractionId, LegId
+from engine.floor import Floor
+from engine.runtime.ports import FactSink, Vault
+from engine.settings import Settings
+
+
+class Switch(NamedTuple):
+    """The parts that run, and the one that carries out commands."""
+
+    telephony: Telephony
+    agi: AgiServer
+    prompts: PromptLibrary
+
+
+def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, credentials: Credentials) -> Switch:
+    """Wire the edge to the floor's read side and to the sink of its facts. Nothing is started."""
+    asterisk = settings.asterisk
+
+    def interaction_of(leg: LegId) -> InteractionId | None:
+        known = floor.state.legs.get(leg)
+        return known.interaction_id if known is not None else None
+
+    def agent_at(endpoint: str) -> AgentId | None:
+        return next((a.profile.id for a in floor.state.agents.values() if a.profile.endpoint == endpoint), None)
+
+    def signed_in(agent_id: AgentId) -> bool:
+        agent = floor.state.agents.get(agent_id)
+        return agent is not None and agent.state is not AgentState.OFFLINE
+
+    minting = Minting(
+        interaction_id=lambda: InteractionId(f"ix_{ULID()}"),
+        token=vault.token,
+        agent_of_endpoint=agent_at,
+        interaction_of=interaction_of,
+    )
+    channels = Channels(Numbering(settings.site.region), minting)
+    prompts = PromptLibrary(asterisk.sounds, settings.paths.data / "prompts")
+    sounds = PromptSounds(prompts)
+    desk = Desk(credentials, sounds, sink, agent_at, signed_in)
+    sessions = Sessions(channels, sounds, desk, sink, vault.token, interaction_of)
+    address = AmiAddress(
+        host=asterisk.host,
+        port=asterisk.ami_port,
+        username=asterisk.ami_user,
+        secret=asterisk.ami_secret.get_secret_value(),
+    )
+    agi = AgiServer(
+        (asterisk.agi_bind, asterisk.agi_port),
+        secret=asterisk.agi_secret.get_secret_value(),
+        allow=[ip_network(net) for net in asterisk.agi_allow],
+        admit=sessions.admit,
+        serve=sessions.serve,
+    )
+    return Switch(Telephony(partial(AmiClient, address), channels, sessions, sink), agi, prompts)
