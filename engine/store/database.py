@@ -1,0 +1,181 @@
+"""Opening the database: SQLite by default, PostgreSQL by URL, behind one door.
+
+    sqlite+aiosqlite:///var/callwright.db        (or plain sqlite:///…)
+    postgresql+asyncpg://user:secret@host/name   (or plain postgresql://…)
+
+SQLite runs in WAL mode. Writers begin with BEGIN IMMEDIATE, so that two writers wait for each other at the start of a
+transaction and not fail in the middle; readers see a snapshot and wait for nobody. A commit is synced to disk only when
+the writer asks for `durable`: the rest can be rebuilt from the journal (https://sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from engine.errors import ConfigError, StoreUnavailable
+
+BUSY_TIMEOUT_MS = 5_000
+CONNECT_WITHIN_S = 5.0
+ANSWER_WITHIN_S = 15.0
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+# PostgreSQL's error classes that pass by themselves: connection, transaction rollback (deadlock), out of resources,
+# object in use, operator intervention, system error. Appendix A of its manual.
+_PASSING_SQLSTATES = ("08", "40", "53", "55", "57", "58")
+
+
+def parse_url(text: str) -> URL:
+    """Return a database URL with the driver that we use.
+
+    :raises ConfigError: it is no URL, or of a database that is not supported.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as wrong:
+        raise ConfigError(
+            "this is no database URL", where="store.url", mend="Use sqlite:///FILE or postgresql://…"
+        ) from (wrong)
+    driver = _DRIVERS.get(url.drivername, url.drivername)
+    if driver not in _DRIVERS.values():
+        raise ConfigError(
+            f"{url.drivername} is not supported", where="store.url", mend="Use sqlite:///FILE or postgresql://…"
+        )
+    if driver == "sqlite+aiosqlite" and url.database in (None, "", ":memory:"):
+        raise ConfigError("SQLite needs a file", where="store.url", mend="Use sqlite:///FILE.")
+    return url.set(drivername=driver)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether a database error may pass by itself: gone, locked, full, overloaded."""
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or sqlstate.startswith(_PASSING_SQLSTATES)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the database's passing errors into `StoreUnavailable`; let every other through."""
+    try:
+        yield
+    except Exception as error:
+        if not is_passing(error):
+            raise
+        cause = getattr(error, "orig", None) or error
+        raise StoreUnavailable(
+            f"the database does not serve: {cause or type(cause).__name__}",
+            where="store.url",
+            mend="See that it runs, is reachable, has free space and no long writer.",
+        ) from error
+
+
+class Database:
+    """An open database. Connections are made when needed: opening never fails because the server is away."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.engine = _engine(url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection in a transaction that only reads: one snapshot, no lock.
+
+        :raises StoreUnavailable: the database is away, locked or full.
+        """
+        with explained():
+            async with self.engine.connect() as connection:
+                if not self.is_sqlite:
+                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                async with connection.begin():
+                    yield connection
+
+    @asynccontextmanager
+    async def writing(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection in a transaction that commits at the end, and rolls back on any error.
+
+        `durable` syncs the commit, and with it every earlier one. Without it a power cut may take back the last commits
+        (never a crash of the engine): right for what the journal can rebuild.
+
+        :raises StoreUnavailable: the database is away, locked or full; nothing was changed.
+        """
+        with explained():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(callwright_write=True, callwright_durable=durable)
+                async with connection.begin():
+                    yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open a database by URL; its tables are made by `engine.store.schema.upgrade`.
+
+    :raises ConfigError: the URL cannot be used.
+    """
+    return Database(parse_url(url))
+
+
+def _engine(url: URL) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        engine = create_async_engine(
+            url,
+            pool_size=5,
+            max_overflow=5,
+            pool_timeout=CONNECT_WITHIN_S,
+            connect_args={
+                "timeout": CONNECT_WITHIN_S,
+                "command_timeout": ANSWER_WITHIN_S,
+                "server_settings": {"application_name": "callwright", "lock_timeout": str(BUSY_TIMEOUT_MS)},
+            },
+        )
+        event.listen(engine.sync_engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not begin transactions of its own: see "Pysqlite / aiosqlite" in SQLAlchemy's SQLite dialect page.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get("callwright_write", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    wanted = "FULL" if options["callwright_durable"] else "NORMAL"
+    if connection.info.get("synchronous", "NORMAL") != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+        connection.info["synchronous"] = wanted
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("callwright_durable", True):
+        return
+    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+
+
+__all__ = ["Connection", "Database", "Engine", "explained", "is_passing", "open_database", "parse_url"]

@@ -1,0 +1,242 @@
+"""The tables. Instants are UTC microseconds (BIGINT), ids are text, policies are JSON text as the domain encodes them.
+
+Fact tables follow Genesys's model of a conversation: who took part (participants: the customer, the flow, the queue,
+each agent), on which legs (sessions), in which phases (segments). Participants overlap; the segments of one do not.
+Facts have no foreign keys: what happened cannot be refused because a queue was removed meanwhile.
+
+Personal data appears only as tokens; the table `token` alone resolves them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlmodel import Field, SQLModel
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# SQLite counts up by itself only in a column typed INTEGER.
+_COUNTER = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Row(SQLModel):
+    """Base of all rows; holds the project's own MetaData, so that migrations see nothing foreign."""
+
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=_NAMES)
+
+
+def table(row: type[Row]) -> Table:
+    """Return the table behind a row class, for statements on many rows."""
+    return Row.metadata.tables[str(row.__tablename__)]
+
+
+# --- what happened ---------------------------------------------------------------------------------------------------
+
+
+class Conversation(Row, table=True):
+    """One interaction, whatever its channel. `state` is its InteractionState, `ending` its Ending once it ended."""
+
+    __table_args__ = (Index(None, "arrived_us"),)
+
+    id: str = Field(primary_key=True)
+    channel: str
+    unit: str
+    customer_id: str | None = None
+    case_id: str | None = None
+    number: str
+    flow: str
+    caller: str | None = None
+    caller_name: str | None = None
+    state: str
+    arrived_us: int = Field(sa_type=BigInteger)
+    ended_us: int | None = Field(default=None, sa_type=BigInteger)
+    ending: str | None = None
+    cause: int | None = None
+    talk_us: int = Field(default=0, sa_type=BigInteger)
+    wrap_up_us: int = Field(default=0, sa_type=BigInteger)
+
+
+class Participant(Row, table=True):
+    """Who took part in a conversation: `purpose` is customer, flow, queue or agent; `who` the latter's id."""
+
+    conversation_id: str = Field(primary_key=True)
+    purpose: str = Field(primary_key=True)
+    who: str = Field(primary_key=True)
+    joined_us: int = Field(sa_type=BigInteger)
+
+
+class Session(Row, table=True):
+    """One leg of a conversation: `leg` is Asterisk's Uniqueid. `recording` is the recording's name, if any."""
+
+    __table_args__ = (Index(None, "leg"),)
+
+    conversation_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    purpose: str
+    who: str
+    channel: str
+    leg: str
+    start_us: int = Field(sa_type=BigInteger)
+    end_us: int | None = Field(default=None, sa_type=BigInteger)
+    recording: str = ""
+
+
+class Segment(Row, table=True):
+    """One phase of one participant: `phase` is flow, queue, ring, talk or wrap-up; `how` says how it ended.
+
+    A `queue` segment is a whole visit to a queue, from entering to answer or leaving; offers that fail lie inside it.
+    `position` is the journal's number × 1,000,000 + a count, so it sorts by time and is the same after a replay.
+    """
+
+    __table_args__ = (
+        Index(None, "phase", "start_us"),
+        Index(None, "agent_id", "start_us"),
+    )
+
+    conversation_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    phase: str
+    who: str
+    queue_id: str | None = None
+    agent_id: str | None = None
+    start_us: int = Field(sa_type=BigInteger)
+    end_us: int | None = Field(default=None, sa_type=BigInteger)
+    how: str = ""
+    waited_us: int | None = Field(default=None, sa_type=BigInteger)
+    agent_was_free: bool = False
+
+
+class AgentSpan(Row, table=True):
+    """An agent in one state from `start_us` to `end_us`. Being offline is the absence of a span."""
+
+    __tablename__ = "agent_span"
+    __table_args__ = (
+        Index(None, "start_us"),
+        # An agent has one open span and, over the years, many thousands of closed ones.
+        Index(
+            "ix_agent_span_open",
+            "agent_id",
+            sqlite_where=text("end_us IS NULL"),
+            postgresql_where=text("end_us IS NULL"),
+        ),
+    )
+
+    agent_id: str = Field(primary_key=True)
+    start_us: int = Field(primary_key=True, sa_type=BigInteger)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    state: str
+    reason: str = ""
+    end_us: int | None = Field(default=None, sa_type=BigInteger)
+
+
+# --- definitions -----------------------------------------------------------------------------------------------------
+
+
+class Unit(Row, table=True):
+    """A client, department or branch. Units are a tree; everything belongs to one."""
+
+    id: str = Field(primary_key=True)
+    name: str
+    parent: str | None = Field(default=None, sa_column_args=[ForeignKey("unit.id")])
+
+
+class Skill(Row, table=True):
+    """A skill that agents have and queues ask for."""
+
+    id: str = Field(primary_key=True)
+    name: str
+
+
+class Agent(Row, table=True):
+    """An AgentProfile (`policy`) and the argon2 hash of the agent's PIN. `pin_*` count failures and lock out."""
+
+    id: str = Field(primary_key=True)
+    unit: str = Field(sa_column_args=[ForeignKey("unit.id")])
+    policy: str = Field(sa_type=Text)
+    pin_hash: str | None = None
+    pin_failures: int = 0
+    pin_locked_until_us: int = Field(default=0, sa_type=BigInteger)
+
+
+class Queue(Row, table=True):
+    """A QueuePolicy."""
+
+    id: str = Field(primary_key=True)
+    unit: str = Field(sa_column_args=[ForeignKey("unit.id")])
+    policy: str = Field(sa_type=Text)
+
+
+class Number(Row, table=True):
+    """A NumberPolicy; the id is the number in E.164."""
+
+    id: str = Field(primary_key=True)
+    unit: str = Field(sa_column_args=[ForeignKey("unit.id")])
+    policy: str = Field(sa_type=Text)
+
+
+class Trunk(Row, table=True):
+    """A TrunkPolicy and, apart from it, the secret that `asterisk apply` writes out."""
+
+    id: str = Field(primary_key=True)
+    unit: str = Field(sa_column_args=[ForeignKey("unit.id")])
+    policy: str = Field(sa_type=Text)
+    secret: str = ""
+
+
+# --- the store's own -------------------------------------------------------------------------------------------------
+
+
+class PersonalData(Row, table=True):
+    """What a token stands for. `lookup` is HMAC-SHA256 of kind and value; rarely one value has several tokens."""
+
+    __tablename__ = "token"
+    __table_args__ = (Index(None, "lookup"), Index(None, "created_us"))
+
+    id: str = Field(primary_key=True)
+    kind: str
+    value: str
+    lookup: bytes = Field(sa_type=LargeBinary)
+    created_us: int = Field(sa_type=BigInteger)
+
+
+class Outgoing(Row, table=True):
+    """A message for the bus, kept until the broker has taken it. `seq` is the order of publishing."""
+
+    __tablename__ = "outbox"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = Field(default=None, primary_key=True, sa_type=_COUNTER)
+    topic: str
+    payload: bytes = Field(sa_type=LargeBinary)
+    retained: bool = False
+    created_us: int = Field(sa_type=BigInteger)
+
+
+class Projection(Row, table=True):
+    """Up to which fact of which journal the fact tables are filled. One row."""
+
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: int = Field(default=1, primary_key=True)
+    journal: str
+    last_seq: int = Field(default=0, sa_type=BigInteger)
+    skipped: int = 0
+
+
+class RescueCallback(Row, table=True):
+    """A call back number that the rescue script took. `promised_us` is set by the event that the fact led to."""
+
+    __tablename__ = "rescue_callback"
+
+    id: str = Field(primary_key=True)
+    uniqueid: str
+    number: str
+    language: str
+    taken_us: int = Field(sa_type=BigInteger)
+    promised_us: int | None = Field(default=None, sa_type=BigInteger)
