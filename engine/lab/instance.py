@@ -24,7 +24,15 @@ BOOT_S: Final = 60.0
 class Instance:
     """An Asterisk that can be started, asked, stopped and killed."""
 
-    def __init__(self, tree: AsteriskTree, name: str, files: Mapping[str, str], *, agi: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        tree: AsteriskTree,
+        name: str,
+        files: Mapping[str, str],
+        *,
+        agi: Mapping[str, str] | None = None,
+        sounds: Path | None = None,
+    ) -> None:
         """Prepare an instance; nothing runs yet.
 
         Args:
@@ -32,12 +40,14 @@ class Instance:
             name: also the name of its folder; letters, digits, hyphen.
             files: configuration file name -> text, all but asterisk.conf.
             agi: script name -> text, for `AGI(name)`.
+            sounds: folder copied to where Asterisk knows it as the sound prefix `callwright/`.
         """
         self.tree = tree
         self.name = name
         self.home = tree.home / name
         self._files = dict(files)
         self._agi = dict(agi or {})
+        self._sounds = sounds
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -212,6 +222,8 @@ class Instance:
                 if not link.is_symlink() and not link.exists():
                     link.symlink_to(Path("/") / shipped / folder / entry.name)
         self.sounds.mkdir(exist_ok=True)
+        if self._sounds is not None:
+            shutil.copytree(self._sounds, self.sounds, dirs_exist_ok=True)
 
     def _own(self) -> None:
         """Give the folder to Asterisk's account; the sounds stay ours, it only reads them."""

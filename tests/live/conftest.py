@@ -11,6 +11,7 @@ import pytest
 from engine.asterisk.render import AgentEndpoint, AsteriskPlan, TrunkEndpoint, render
 from engine.lab.instance import Instance
 from engine.lab.loopback import free_port, rtp_block
+from engine.lab.prompts import speak_all
 from engine.lab.pstn import TRUNK_HOST, Pstn
 from engine.lab.tree import AsteriskTree, provision
 from engine.lab.wire import Wire
@@ -66,7 +67,8 @@ async def site(tree: AsteriskTree) -> AsyncIterator[Site]:
         ),
         trunks=(TrunkEndpoint(name="pstn", host=TRUNK_HOST, port=pstn.trunk_port),),
     )
-    asterisk = Instance(tree, name, render(plan))
+    scripts = {"rescue.py": (ROOT / "dialplans" / "agi" / "rescue.py").read_text()}
+    asterisk = Instance(tree, name, render(plan), agi=scripts, sounds=speak_all(ROOT / ".asterisk" / "prompts"))
     await asterisk.start()
     try:
         async with pstn, Wire(ami, plan.ami_secret, keep=True) as wire:
