@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from graphlib import TopologicalSorter
 from typing import Final, NamedTuple
 
 from engine.domain.flow import (
@@ -21,7 +21,8 @@ from engine.domain.flow import (
 
 Nodes = Mapping[str, AnyNode]
 
-_CYCLES_REPORTED: Final = 20
+_RINGS_REPORTED: Final = 20
+_RINGS_TRIED: Final = 200  # each costs a copy of the path
 
 
 class Leads(NamedTuple):
@@ -90,28 +91,38 @@ def reached(nodes: Nodes, start: str) -> set[str]:
 
 
 def cycles(nodes: Nodes, leads: Callable[[AnyNode], tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Rings of nodes along `leads`, each as names in walking order; at most 20, no node in two of them."""
-    left = {name: [target for target in leads(node) if target in nodes] for name, node in nodes.items()}
+    """Rings of nodes along `leads`, each as names in walking order; at most 20, no node in two of them.
+
+    One walk in depth; a ring closes where it meets its own path. Empty only if there is no ring at all.
+    """
     found: list[tuple[str, ...]] = []
-    while len(found) < _CYCLES_REPORTED:
-        ring = _cycle(left)
-        if not ring:
-            break
-        found.append(ring)
-        for name in ring:
-            left.pop(name, None)
-        left = {name: [target for target in targets if target in left] for name, targets in left.items()}
+    closed_at: set[str] = set()
+    for path, target in _meetings(nodes, leads):
+        if target in closed_at or len(closed_at) == _RINGS_TRIED:
+            continue
+        closed_at.add(target)
+        names = list(path)
+        ring = tuple(names[names.index(target) :])
+        if len(found) < _RINGS_REPORTED and not any(name in other for other in found for name in ring):
+            found.append(ring)
     return found
 
 
-def _cycle(graph: dict[str, list[str]]) -> tuple[str, ...]:
-    # The sorter takes predecessors; a ring read against its arrows is still a ring, so only its order is turned.
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        ring: list[str] = error.args[1]
-        return tuple(reversed(ring[1:]))
-    return ()
+def _meetings(nodes: Nodes, leads: Callable[[AnyNode], tuple[str, ...]]) -> Iterator[tuple[Iterable[str], str]]:
+    """Each arrow back to the path walked so far: the path (valid until the next step) and the end of the arrow."""
+    done: set[str] = set()
+    for root in nodes:
+        path = {} if root in done else {root: iter(leads(nodes[root]))}
+        while path:
+            name = next(reversed(path))
+            target = next(path[name], None)
+            if target is None:
+                done.add(name)
+                del path[name]
+            elif target in path:
+                yield path, target
+            elif target in nodes and target not in done:
+                path[target] = iter(leads(nodes[target]))
 
 
 def longest_wordless(nodes: Nodes) -> int:

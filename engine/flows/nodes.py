@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from engine.domain.flow import (
     AnyNode,
@@ -160,12 +161,14 @@ def _timezone(fields: Fields) -> str:
     if found is None:
         return "UTC"
     if not _known_timezone(found.value):
-        # the list of all zones is read from the disk: only now is it worth it
-        from zoneinfo import available_timezones
-
-        mend = fields.problems.guess(found.value, available_timezones(), "use an IANA name such as Asia/Shanghai")
+        mend = fields.problems.guess(found.value, _all_timezones(), "use an IANA name such as Asia/Shanghai")
         fields.error(found.mark, f"there is no time zone {quoted(found.value)}", mend)
     return found.value
+
+
+@cache
+def _all_timezones() -> frozenset[str]:  # read from the disk, some 50 ms: only when a name is wrong, and once
+    return frozenset(available_timezones())
 
 
 def _known_timezone(name: str) -> bool:
