@@ -170,4 +170,13 @@ def _events(commands: tuple[AnyCommand, ...]) -> list[AnyEvent]:
     return [command.event for command in commands if isinstance(command, Publish)]
 
 
-__all__ = ["Explanation", "InteractionOffered", "JournalBroken", "ReplayReport", "Restored", "explain", "replay", "restore"]
+__all__ = [
+    "Explanation",
+    "InteractionOffered",
+    "JournalBroken",
+    "ReplayReport",
+    "Restored",
+    "explain",
+    "replay",
+    "restore",
+]

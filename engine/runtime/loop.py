@@ -42,7 +42,7 @@ class FloorLoop:
         clock: Clock,
         recorder: Recorder,
         telephony: Telephony,
-        observers: tuple[Callable[[AnyEvent], None], ...] = (),
+        observers: tuple[Callable[[int, AnyEvent], None], ...] = (),
     ) -> None:
         self.floor = floor
         self.clock = clock
@@ -107,7 +107,7 @@ class FloorLoop:
             self._recorder.note(seq, events)
             for event in events:
                 for observer in self._observers:
-                    observer(event)
+                    observer(seq, event)
         self.handled += 1
         self.last_seq = seq
 
