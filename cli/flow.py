@@ -65,6 +65,9 @@ def load(file: Path) -> Checked:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot be read: {reason}", where=str(file), mend="name a readable file") from None
+    if len(raw) > MAX_BYTES:
+        fault = FlowError(f"the file has more than {MAX_BYTES:,} bytes", file=str(file), mend="split it")
+        raise FlowErrors([fault])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
