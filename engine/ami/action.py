@@ -163,7 +163,10 @@ def core_show_channels() -> Action:
 
 
 def status(variables: tuple[str, ...] = ()) -> Action:
-    """A list: one Status event for each live leg, with the named channel variables as `Variable: name=value`."""
+    """A list: one Status event for each live leg, with the named channel variables as `Variable: name=value`.
+
+    A variable that is not set reads `name=(null)`.
+    """
     if not variables:
         return Action("Status")
     names = tuple(_checked("Status", "Variables", name, _VARIABLE_NAME) for name in variables)
@@ -181,13 +184,11 @@ def bridge_info(bridge_id: str) -> Action:
 
 
 def device_state_list() -> Action:
-    """A list: one DeviceStateChange event for each known device (res/res_manager_devicestate.c)."""
+    """A list: one DeviceStateChange event for each known device (res/res_manager_devicestate.c).
+
+    The phones' states come from here and from ContactStatus events: PJSIPShowContacts needs right `system`.
+    """
     return Action("DeviceStateList")
-
-
-def contact_list() -> Action:
-    """A list: one ContactList event for each registered phone; refused by Asterisk when there is none."""
-    return Action("PJSIPShowContacts")
 
 
 def _leg(action: str, field: str, value: str) -> str:

@@ -10,12 +10,17 @@ purpose:
   (CoreShowChannelMap, asterisk issue 761), tripled line ends, and bytes that are not UTF-8. Each is read for what it
   means. What cannot be read is dropped, counted as an `Anomaly`, and reading goes on with the next message.
 
-**Forged lines.** Some values are printed raw by Asterisk (CallerIDNum, Exten, AppData), so a caller may try to add
-lines. A line that starts with `Event:` in the middle of a message never begins a new message; `message["Name"]` is
-always the *first* occurrence. That protects the event's name and channel, which Asterisk prints before anything a
-caller chose, but not the `Uniqueid`, which it prints after: a header given twice that Asterisk gives once is therefore
-listed in `message.repeated` (and counted as `Anomaly.REPEATED_HEADER`). Whoever turns events into facts must not
-believe such a message, and must check that a `Uniqueid` is one it knows.
+**Forged lines.** Asterisk 22.10.1 prints CallerIDNum and others raw (tried: names are escaped, numbers are not), so a
+caller whose number holds line ends adds lines, or whole messages. Four rules keep that from being believed:
+
+1. A line that starts with `Event:` in the middle of a message never begins a new message, and `message["Name"]` is
+   always the *first* occurrence. A message begins with `Event` or `Response` in exactly this writing.
+2. A header given twice that Asterisk gives once is listed in `message.repeated`. Whoever turns events into facts must
+   not believe such a message: the forged `Uniqueid` may come before the true one.
+3. A forged answer or list item would need our ActionID, which cannot be guessed (`session`); on a connection without
+   events every event is dropped, so lists are read there.
+4. A whole forged event cannot be told from a true one here. Asterisk must withhold it (manager.conf, tried):
+   `eventfilter(action(exclude),method(regex)) = [[:cntrl:]]Event:`
 """
 
 import enum
@@ -84,12 +89,12 @@ class Message(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     @property
     def event(self) -> str:
         """The event's name, '' for a response. The first header decides: OriginateResponse has both."""
-        return self.headers[0][1] if self.headers and self.headers[0][0].lower() == "event" else ""
+        return self.headers[0][1] if self.headers and self.headers[0][0] == "Event" else ""
 
     @property
     def is_response(self) -> bool:
         """True for the direct answer to an action."""
-        return bool(self.headers) and self.headers[0][0].lower() == "response"
+        return bool(self.headers) and self.headers[0][0] == "Response"
 
     @property
     def success(self) -> bool:
@@ -275,7 +280,7 @@ class Decoder:
             self._repeated = []
         if poisoned:
             return None
-        if not headers or headers[0][0].lower() not in {"event", "response"}:
+        if not headers or headers[0][0] not in {"Event", "Response"}:
             self.anomalies[Anomaly.ORPHAN] += 1
             return None
         return Message(tuple(headers), first, tuple(repeated))

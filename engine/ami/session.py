@@ -114,8 +114,10 @@ class Session:
         self.phase = Phase.GREETING
         self.decoder = Decoder()
         self.was_up = False
+        self.unasked = 0  # events on a connection that asked for none: forged, and dropped
         self.late = 0  # answers to actions already given up, and answers to nothing
         self._prefix = prefix
+        self._events = events
         self._login_id = f"{prefix}-login"
         self._login = encode(login(username, secret, events=events), self._login_id)
         self.keepalive = keepalive or Keepalive()
@@ -230,6 +232,9 @@ class Session:
             if action_id in self._forgotten:
                 self.late += 1
                 return None
+        if not self._events:
+            self.unasked += 1
+            return None
         return Happened(message) if self.phase is Phase.UP else None
 
     def _answer(self, message: Message, action_id: str, now: int) -> Outcome | None:

@@ -88,7 +88,6 @@ class AsteriskModel:
         self.legs: dict[str, Leg] = {}
         self.bridges: dict[str, Bridge] = {}
         self.devices: dict[str, str] = {}  # device -> state, e.g. PJSIP/agent1 -> NOT_INUSE
-        self.contacts: dict[str, str] = {}  # endpoint -> URI
         self.started = clock()
         self._tell = tell
         self._clock = clock
@@ -124,10 +123,10 @@ class AsteriskModel:
         leg = self.leg(uniqueid)
         other = self._leave(leg)
         del self.legs[uniqueid]
+        if leg.action_id:
+            self._originated(leg, REASONS.get(cause, 1))  # 22.10.1 says this before the Hangup
         extra = [("Cause", str(cause)), ("Cause-txt", CAUSES.get(cause, "Unknown"))]
         self._event("Hangup", "call,all", leg.headers() + extra)
-        if leg.action_id:
-            self._originated(leg, REASONS.get(cause, 1))
         if other is not None:
             self._unbridged(other)
 
@@ -148,10 +147,6 @@ class AsteriskModel:
 
     def contact(self, endpoint: str, uri: str, *, reachable: bool) -> None:
         """A phone registers or goes away."""
-        if reachable:
-            self.contacts[endpoint] = uri
-        else:
-            self.contacts.pop(endpoint, None)
         status = "Reachable" if reachable else "Removed"
         extra = [("URI", uri), ("ContactStatus", status), ("AOR", endpoint), ("EndpointName", endpoint)]
         self._event("ContactStatus", "system,all", extra)
@@ -186,6 +181,11 @@ class AsteriskModel:
         self._event("Newchannel", "call,all", leg.headers())
         return leg
 
+    def announce(self, action: Message) -> None:
+        """AMI UserEvent: said to all, without a channel, with the action's own ActionID."""
+        headers = [each for each in action.headers if each[0].lower() not in {"action", "userevent"}]
+        self._event("UserEvent", "user,all", [("UserEvent", action["UserEvent"]), *headers])
+
     def join(self, first: Leg, second: Leg) -> None:
         """AMI Bridge: both leave where they are and hear each other."""
         for leg in (first, second):
@@ -200,7 +200,8 @@ class AsteriskModel:
             leg.bridge = bridge.uniqueid
             bridge.legs.append(leg.uniqueid)
             self._event("BridgeEnter", "call,all", bridge.headers() + leg.headers())
-        first.linkedid = second.linkedid = min(first.linkedid, second.linkedid)
+        oldest = next(each.linkedid for each in self.legs.values() if each in (first, second))
+        first.linkedid = second.linkedid = oldest
 
     def redirect(self, leg: Leg, context: str, exten: str) -> None:
         """AMI Redirect: out of any bridge, on at another place of the dialplan."""

@@ -165,6 +165,12 @@ def test_a_caller_who_writes_lines_cannot_begin_or_end_a_call() -> None:
     assert forged.repeated == ("uniqueid",)
 
 
+@pytest.mark.parametrize("name", ["EVENT", "event", "Event ", "response", "rEsponse"])
+def test_a_message_begins_as_asterisk_writes_it(name: str) -> None:
+    """An event filter in manager.conf withholds forged events by this very writing."""
+    assert read(f"{name}: Hangup\r\nUniqueid: 9.9\r\n\r\n".encode()) == []
+
+
 def test_what_is_shown_of_a_message_holds_no_number() -> None:
     (message,) = read(b"Event: Newchannel\r\nCallerIDNum: +442071234567\r\n\r\n")
     assert "4207" not in repr(message)

@@ -136,9 +136,9 @@ def replied(outcome: Outcome) -> Replied:
 def test_an_empty_list_and_a_refused_list_end() -> None:
     session = up()
     empty, _ = session.request(action.core_show_channels())
-    refused, _ = session.request(action.contact_list())
+    refused, _ = session.request(action.bridge_info("b"))
     raw = reply(empty, "EventList: start") + event("E", f"ActionID: {empty}", "EventList: Complete")
-    outcomes = session.receive(raw + reply(refused, "Message: No Contacts found", kind="Error"), 1)
+    outcomes = session.receive(raw + reply(refused, "Message: Specified BridgeUniqueid not found", kind="Error"), 1)
     assert [replied(each).items for each in outcomes] == [(), ()]
     assert [replied(each).response.success for each in outcomes] == [True, False]
 
@@ -212,6 +212,24 @@ def test_forged_lines_reach_the_engine_marked() -> None:
     assert outcome.message.event == "Newchannel"
     assert outcome.message.repeated == ("event", "uniqueid")
     assert session.decoder.anomalies[Anomaly.REPEATED_HEADER] == 2
+
+
+def test_a_connection_without_events_hears_none() -> None:
+    """A list prints callers' numbers too, and no event filter looks at it."""
+    session = Session("p", username="u", secret="s", events=False)
+    session.start(0)
+    session.receive(GREETING + WELCOME, 0)
+    listed, _ = session.request(action.core_show_channels())
+    evil = "CallerIDNum: 1\r\n\r\nEvent: Hangup\r\nUniqueid: 9.9\r\n\r\nX: 1"
+    raw = (
+        reply(listed, "EventList: start")
+        + event("CoreShowChannel", f"ActionID: {listed}", evil, "Uniqueid: 1.1")
+        + event("E", f"ActionID: {listed}", "EventList: Complete")
+    )
+    (outcome,) = session.receive(raw, 1)
+    (item,) = replied(outcome).items
+    assert "Uniqueid" not in item
+    assert session.unasked == 1
 
 
 # Keepalive ------------------------------------------------------------------------------------------------------------
