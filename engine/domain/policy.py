@@ -74,3 +74,17 @@ class NumberPolicy(Value):
     flow: str
     unit: str = "main"
     language: str = "en"
+
+
+class TrunkPolicy(Value):
+    """One line to the public telephone network, known by the address its calls come from.
+
+    `host` is a name or an address. `username` is set for carriers that ask us for a password; the password itself is no
+    policy: it lies in the store and goes only into Asterisk's configuration.
+    """
+
+    id: str
+    host: str
+    port: int = 5060
+    username: str = ""
+    unit: str = "main"

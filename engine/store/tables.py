@@ -230,13 +230,20 @@ class Projection(Row, table=True):
 
 
 class RescueCallback(Row, table=True):
-    """A call back number that the rescue script took. `promised_us` is set by the event that the fact led to."""
+    """A caller whom the rescue script served while the engine was away. `number` and `caller` are tokens.
+
+    `outcome` is callback or hung-up. `promised_us` is set by the event that the imported fact led to; until then, a
+    callback may be lost by a crash and must be handed to the floor again.
+    """
 
     __tablename__ = "rescue_callback"
 
     id: str = Field(primary_key=True)
     uniqueid: str
-    number: str
+    dialled: str
+    caller: str | None = None
+    number: str | None = None
+    outcome: str
     language: str
     taken_us: int = Field(sa_type=BigInteger)
     promised_us: int | None = Field(default=None, sa_type=BigInteger)

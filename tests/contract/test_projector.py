@@ -110,7 +110,8 @@ async def test_batches_may_be_cut_anywhere(database: Database, cuts: list[bool],
     results = []
     for split in (False, True):
         async with database.writing() as connection:
-            for row in [*FACTS, Projection]:
+            everything: tuple[type[Row], ...] = (*FACTS, Projection)
+            for row in everything:
                 await connection.execute(delete(table(row)))
         projector = Projector(database)
         await projector.attach("seed")
