@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -78,8 +80,16 @@ def load(file: Path) -> Checked:
     return check(text, str(file))
 
 
+def _screen(*, stderr: bool = False) -> Console:
+    """Plain output; what the terminal's encoding cannot show becomes `?` instead of an error."""
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
 def _fail(error: CallwrightError) -> typer.Exit:
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
+    _screen(stderr=True).print(str(error))
     return typer.Exit(error.exit_code)
 
 
@@ -95,8 +105,7 @@ def check_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Flow files.")], as_json: Json = False
 ) -> None:
     """Check flow files: every fault with its place and mend. Exit 2 when one is broken, 3 when one is missing."""
-    out = Console(highlight=False, markup=False, soft_wrap=True)
-    err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    out, err = _screen(), _screen(stderr=True)
     items: list[dict[str, Any]] = []
     code = 0
     for file in files:
@@ -182,7 +191,7 @@ def run(
     except CallwrightError as error:
         raise _fail(error) from None
     answers = iter(keys.split(",")) if keys is not None else None
-    play = Play(checked, rules, answers, queue, now, Console(highlight=False, markup=False, stderr=as_json))
+    play = Play(checked, rules, answers, queue, now, _screen(stderr=as_json))
     ended = play.to_the_end()
     if as_json:
         flow, state = checked.flow, play.step.state

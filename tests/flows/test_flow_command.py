@@ -160,6 +160,12 @@ def test_a_flow_that_goes_round_for_ever_ends(tmp_path: Path) -> None:
     assert played(str(path), "--keys", "")["ended"] == "gave-up"
 
 
+def test_a_poor_terminal_shows_what_it_can() -> None:
+    for arguments in (["run", ZH, "--keys", "9,2"], ["draw", ZH], ["check", ZH, "无.yaml"]):
+        result = CliRunner(charset="ascii").invoke(app, arguments)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
 def test_draw() -> None:
     assert flow("draw", EN).stdout.startswith("flowchart TD\n")
     value = json.loads(flow("draw", EN, "--json").stdout)

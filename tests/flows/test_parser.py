@@ -265,6 +265,8 @@ def test_hangup_without_a_word() -> None:
             "`2026-02-30` is no date",
         ),
         ("one: {hours: mon 09:00-17:00, timezone: UTC, holidays: [20261225], open: bye, closed: bye}", "is no date"),
+        ("one: {set: {a: [1]}, next: bye}", "`set: a` is a list"),
+        ("one: {collect: Hi, patterns: {a b: 1 digit}, next: bye, otherwise: bye, save: a}", "cannot name a pattern"),
         ("one: {set: {a b: 1}, next: bye}", "`a b` cannot name a variable"),
         ("one: {set: {priority: high}, next: bye}", "`high` cannot be `priority`"),
         ("one: {set: {skill.english: 11}, next: bye}", "a whole number from 1 to 10"),
@@ -405,6 +407,18 @@ def test_ten_thousand_faults_in_time() -> None:
     nodes = "\n".join(f"n{n}: {{say: Hi, nxt: m{n}, next: m{n}}}" for n in range(10_000))
     began = time.process_time()
     assert len(faults(around(nodes))) == 20_001
+    assert time.process_time() - began < 4
+
+
+def test_too_many_nodes_are_refused() -> None:
+    nodes = "\n".join(f"n{n}: {{hangup: }}" for n in range(20_000))
+    assert any("20,001 nodes, more than 20,000" in each for each in faults(around(nodes, start="n0")))
+
+
+def test_nine_thousand_wrong_time_zones_in_time() -> None:
+    nodes = "\n".join(f"n{n}: {{hours: mon {n}, timezone: Mars/C{n}, open: bye, closed: bye}}" for n in range(9_000))
+    began = time.process_time()
+    assert len(faults(around(nodes, start="n0"))) == 18_000
     assert time.process_time() - began < 4
 
 
