@@ -102,6 +102,7 @@ class MqttLink:
         self._woken = asyncio.Event()
         self._contradicted = False  # somebody wrote over our retained status
         self._said_online_at = 0.0
+        self._stuck = False  # told once, not at every poll
 
     def wake(self) -> None:
         """New rows or states are there: publish them now rather than at the next poll. Call it in the event loop."""
@@ -174,12 +175,18 @@ class MqttLink:
         """Move a batch; whether to go on at once."""
         before = outbox.delivered
         try:
-            return await outbox.step() > 0
+            more = await outbox.step() > 0
         except SourceTrouble as trouble:
-            self._on_state(LinkReport(state=LinkState.STUCK, reason=str(trouble), retry_in_s=POLL_S))
+            if not self._stuck:
+                self._on_state(LinkReport(state=LinkState.STUCK, reason=str(trouble), retry_in_s=POLL_S))
+            self._stuck = True
             return False
         finally:
             self.delivered += outbox.delivered - before
+        if self._stuck:
+            self._stuck = False
+            self._on_state(LinkReport(state=LinkState.ONLINE))
+        return more
 
     async def _say_online(self, client: aiomqtt.Client) -> None:
         self._contradicted = False
