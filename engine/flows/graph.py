@@ -13,6 +13,7 @@ from engine.domain.flow import (
     HangUpNode,
     Hours,
     Menu,
+    Node,
     Notice,
     Say,
     SetVariables,
@@ -125,10 +126,11 @@ def _meetings(nodes: Nodes, leads: Callable[[AnyNode], tuple[str, ...]]) -> Iter
                 path[target] = iter(leads(nodes[target]))
 
 
-def longest_wordless(nodes: Nodes) -> int:
-    """How many nodes at most are passed in one step. The graph must have no wordless ring."""
+def longest_wordless(nodes: Nodes, kind: type[Node] = Node) -> int:
+    """How many nodes of a kind lie at most on one way without a word. The graph must have no wordless ring."""
     graph = {name: [target for target in wordless(node) if target in nodes] for name, node in nodes.items()}
     passed: dict[str, int] = {}
     for name in TopologicalSorter(graph).static_order():
-        passed[name] = 1 + max((passed[target] for target in graph[name]), default=0)
+        onward = max((passed[target] for target in graph[name]), default=0)
+        passed[name] = onward + isinstance(nodes[name], kind)
     return max(passed.values(), default=0)

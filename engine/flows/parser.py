@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
-from engine.domain.flow import AnyNode, CollectDigits, Flow, Menu, SetVariables, Switch
+from engine.domain.flow import AnyNode, CollectDigits, Enqueue, Flow, Menu, Node, SetVariables, Switch
 from engine.flows import graph, strict_yaml
 from engine.flows.errors import FlowErrors
 from engine.flows.fields import NAME, NAME_RULE, Fields
@@ -16,6 +16,8 @@ from engine.flows.prompts import LANGUAGES
 from engine.flows.strict_yaml import Table
 
 MAX_NODES: Final = 20_000
+MAX_QUEUES: Final = 20
+"""Queues that may hand a caller on one after the other, all closed, without a word."""
 _RING_SHOWN = 8
 _START = Mark(1, 1)
 
@@ -117,9 +119,10 @@ def _check_graph(nodes: dict[str, AnyNode], start: str, table: Table, problems: 
             f"a caller would go round for ever without a word: {_drawn(ring)}",
             "put a `say`, `menu` or `hangup` on that way",
         )
-    if not rings and (longest := graph.longest_wordless(nodes)) >= STEP_LIMIT:
-        what = f"{longest:,} nodes in a row without a word, more than {STEP_LIMIT - 1:,}"
-        problems.error(table.mark, what, "put a `say` between them")
+    for kind, most, called in ((Node, STEP_LIMIT - 1, "nodes"), (Enqueue, MAX_QUEUES, "queues")):
+        if not rings and (longest := graph.longest_wordless(nodes, kind)) > most:
+            what = f"{longest:,} {called} in a row without a word, more than {most:,}"
+            problems.error(table.mark, what, "put a `say` between them")
     reached = graph.reached(nodes, start)
     for name in nodes:
         if name not in reached:

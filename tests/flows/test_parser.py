@@ -373,6 +373,14 @@ def test_a_thousand_nodes_without_a_word_are_refused() -> None:
     assert "1,000 nodes in a row without a word" in faults(around(nodes, start="n0"))[0]
 
 
+def test_a_long_row_of_queues_is_refused() -> None:
+    row = [f"n{n}: {{queue: s, on_timeout: bye, on_closed: n{n + 1}}}" for n in range(21)]
+    text = around("\n".join([*row[:20], "n20: {hangup: }"]), start="n0")
+    assert faults(text) == []
+    text = around("\n".join([*row, "n21: {hangup: }"]), start="n0")
+    assert "21 queues in a row without a word, more than 20" in faults(text)[0]
+
+
 def test_warnings() -> None:
     checked = check(
         around(
