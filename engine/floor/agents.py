@@ -36,8 +36,11 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
     agent.mode = fact.mode
     agent.wants_ready = fact.ready
     agent.pause_next, agent.sign_out_next = "", False
+    routing.pardon(step, agent)
     if agent.state is _S.OFFLINE:
         step.move_agent(agent, _S.NOT_READY, NotReadyReason.LOGIN)
+    elif agent.state is _S.NOT_READY:
+        agent.reason = NotReadyReason.LOGIN
     if fact.leg is not None and agent.mode is LegMode.NAILED_UP:
         _adopt_leg(step, agent, fact.leg)
         step.do(Release(leg=fact.leg, next="idle"))
@@ -51,7 +54,11 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
 
 
 def _replaces_lost_leg(agent: Agent, fact: AgentSignedIn) -> bool:
-    return fact.leg is not None and agent.leg is None and agent.state is _S.NOT_READY
+    """A nailed-up agent whose phone hung up brings a new leg."""
+    if fact.leg is None or agent.leg is not None or agent.removed:
+        return False
+    nailed = agent.mode is LegMode.NAILED_UP and fact.mode is LegMode.NAILED_UP
+    return nailed and agent.state in (_S.NOT_READY, _S.WRAP_UP)
 
 
 def _adopt_leg(step: Step, agent: Agent, leg: LegId) -> None:
@@ -64,7 +71,7 @@ def _adopt_leg(step: Step, agent: Agent, leg: LegId) -> None:
 def _ring_nailed_leg(step: Step, agent: Agent) -> None:
     agent.leg_count += 1
     leg = LegId(f"{agent.profile.id}.{step.state.epoch}.{agent.leg_count}")
-    step.state.legs[leg] = Leg(id=leg, agent_id=agent.profile.id)
+    step.state.legs[leg] = Leg(id=leg, agent_id=agent.profile.id, ringing=True)
     agent.leg = leg
     agent.leg_idle = False
     step.do(
@@ -86,6 +93,7 @@ def leg_idled(step: Step, fact: AgentLegIdled) -> None:
         step.do(HangUp(leg=fact.leg))
         return
     agent.leg_idle = True
+    step.leg(fact.leg).ringing = False
     if agent.state is _S.NOT_READY and agent.reason == NotReadyReason.LOGIN and agent.wants_ready:
         ready(step, agent)
     elif agent.state is _S.AVAILABLE:
@@ -113,15 +121,20 @@ def go_offline(step: Step, agent: Agent, reason: str) -> None:
         agent.leg = None
         agent.leg_idle = False
     step.move_agent(agent, _S.OFFLINE, reason)
+    if agent.removed:
+        step.state.agents.pop(agent.profile.id, None)
 
 
 def readied(step: Step, fact: AgentReadied) -> None:
     """An agent asks for work."""
     agent = step.state.agents.get(fact.agent_id)
-    if agent is None or agent.state is _S.OFFLINE:
+    if agent is None or agent.state is _S.OFFLINE or agent.removed:
         return
     agent.pause_next, agent.sign_out_next, agent.wants_ready = "", False, True
-    if agent.state in (_S.NOT_READY, _S.WRAP_UP):
+    routing.pardon(step, agent)
+    if agent.state is _S.AVAILABLE:
+        routing.serve(step, agent)
+    elif agent.state in (_S.NOT_READY, _S.WRAP_UP):
         if agent.mode is LegMode.NAILED_UP and agent.leg is None:
             _end_wrap_up(step, agent)
             if agent.state is not _S.NOT_READY:
@@ -147,7 +160,10 @@ def paused(step: Step, fact: AgentPaused) -> None:
 
 
 def ready(step: Step, agent: Agent) -> None:
-    """Available from now on, and served at once."""
+    """Available from now on, and served at once. A phone that is away must come back first."""
+    if agent.mode is LegMode.ON_DEMAND and not agent.reachable:
+        not_ready(step, agent, NotReadyReason.PHONE_GONE)
+        return
     _end_wrap_up(step, agent)
     if agent.state is not _S.AVAILABLE:
         step.move_agent(agent, _S.AVAILABLE)
@@ -225,6 +241,8 @@ def phone_changed(step: Step, fact: AgentPhoneChanged) -> None:
     back = agent.state is _S.NOT_READY and agent.reason == NotReadyReason.PHONE_GONE
     if fact.reachable and back and agent.mode is LegMode.ON_DEMAND:
         ready(step, agent)
+    elif fact.reachable:
+        routing.serve(step, agent)
 
 
 def ring_failed(step: Step, fact: RingFailed) -> None:
@@ -235,17 +253,21 @@ def ring_failed(step: Step, fact: RingFailed) -> None:
     leg_gone(step, agent, fact.leg)
 
 
-def leg_gone(step: Step, agent: Agent, leg: LegId) -> None:
-    """An agent's leg ended: in an offer he did not answer, in a talk it is over, in the idle loop his phone is gone."""
+def leg_gone(step: Step, agent: Agent, leg: LegId, *, unseen: bool = False) -> None:
+    """An agent's leg ended: in an offer he did not answer, in a talk it is over, in the idle loop his phone is gone.
+
+    `unseen`: it ended while we were blind, or never was: a rung agent is not to blame.
+    """
     known = step.state.legs.pop(leg, None)
     nailed = agent.leg == leg
     if nailed:
         agent.leg, agent.leg_idle = None, False
+    gone = NotReadyReason.PHONE_GONE if nailed else NotReadyReason.NO_ANSWER
     interaction = step.state.interactions.get(agent.interaction_id) if agent.interaction_id else None
     if interaction is not None and known is not None and interaction.agent_leg == leg:
         if agent.state in (_S.RESERVED, _S.RINGING):
-            reason = NotReadyReason.PHONE_GONE if nailed else NotReadyReason.NO_ANSWER
-            routing.offer_failed(step, interaction, reason, blame=True)
+            blame = nailed or not unseen
+            routing.offer_failed(step, interaction, gone if blame else NotReadyReason.ASTERISK_LOST, blame=blame)
             return
         if agent.state is _S.TALKING:
             talking.agent_left(step, interaction)

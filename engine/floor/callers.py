@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.domain.commands import Ask, HangUp, Redirect, Release
+from engine.domain.commands import Ask, HangUp, Redirect, Release, Resync
 from engine.domain.events import (
     FlowStepped,
     InteractionArrived,
@@ -11,7 +11,7 @@ from engine.domain.events import (
     InteractionQueued,
 )
 from engine.domain.facts import Asked, CallArrived, ControlGained, ControlLost, HangUpRequested, LegEnded, LegHeld
-from engine.domain.flow import Flow
+from engine.domain.flow import Enqueue, Flow
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import SECOND, Collect, InteractionId, Prompt
 from engine.floor import phrases, routing, talking
@@ -22,11 +22,15 @@ from engine.flows.interpreter import Heard, Input, QueueLeft, Want, WantAsk, Wan
 
 _S = InteractionState
 UNALLOCATED = 1  # Q.850: unallocated number
+LOOK_AGAIN = 5 * SECOND
+SUCCESSOR_POLL_S = 5
 
 
 def arrived(step: Step, fact: CallArrived) -> None:
-    """A new caller. A second report of the same leg changes nothing."""
-    if step.interaction_of(fact.leg) is not None or fact.interaction_id is None:
+    """A new caller. A second report of the same leg or interaction changes nothing."""
+    if fact.interaction_id is None or fact.interaction_id in step.state.interactions:
+        return
+    if fact.leg in step.state.legs:
         return
     number = step.state.numbers.get(fact.number)
     interaction = Interaction(
@@ -65,21 +69,52 @@ def control_gained(step: Step, fact: ControlGained) -> None:
         step.anomaly(f"control of an unknown leg by {fact.script}", fact.leg)
         step.do(Release(leg=fact.leg, next="hold"))
         return
-    step.leg(fact.leg).controlled = True
-    if fact.script != "poll":
-        interaction.held = False
-    if interaction.state is _S.ARRIVED:
+    leg = step.leg(fact.leg)
+    leg.controlled = True
+    interaction.announcing = False
+    if interaction.state in (_S.WAITING, _S.OFFERED):
+        _queue_asks(step, interaction, polled=fact.script == "poll")
+        return
+    interaction.held = False
+    if interaction.state in (_S.ARRIVED, _S.IN_FLOW) and fact.script == "poll":
+        # he is in the hold loop, where nobody would tell us that he waits again: the flow is played outside of it
+        if step.state.draining:
+            _hold_for_successor(step, interaction)
+        else:
+            release(step, interaction, "flow")
+    elif interaction.state is _S.ARRIVED:
         _begin(step, interaction)
     elif interaction.state is _S.IN_FLOW:
         _present(step, interaction)
-    elif interaction.state is _S.WAITING and fact.script == "poll":
-        _announce_or_hold(step, interaction)
-    elif interaction.state in (_S.WAITING, _S.OFFERED):
-        release_to_hold(step, interaction)
-    elif fact.script == "after" and interaction.state is _S.TALKING:
-        talking.agent_left(step, interaction)
-        after_talk(step, interaction)
+    elif interaction.state is _S.TALKING and (fact.script == "after" or not leg.bridge):
+        _talk_left_behind(step, interaction)
+    elif interaction.state is _S.TALKING:
+        release(step, interaction, "hold")  # a session begun before the bridge: it is dead, or will be ignored
     else:
+        release(step, interaction, "hangup")
+
+
+def _queue_asks(step: Step, interaction: Interaction, *, polled: bool) -> None:
+    """The dialplan of a caller in a queue asks: from the hold loop (where he may be bridged), or on his way there."""
+    if not polled:
+        interaction.held = False
+        release_to_hold(step, interaction)
+        return
+    if not interaction.held:  # a poll proves that he is there, should the news of it have been missed
+        interaction.held = True
+        interaction.held_now = step.now
+        if interaction.state is _S.WAITING:
+            routing.place(step, interaction)
+    if interaction.state is _S.WAITING:
+        _announce_or_hold(step, interaction)
+    else:
+        release_to_hold(step, interaction)
+
+
+def _talk_left_behind(step: Step, interaction: Interaction) -> None:
+    """The talk is over and the caller is in our hands: he goes on in the flow, or is let go."""
+    talking.agent_left(step, interaction)
+    if interaction.state in (_S.WRAP_UP, _S.ENDED):
         release(step, interaction, "hangup")
 
 
@@ -90,23 +125,29 @@ def control_lost(step: Step, fact: ControlLost) -> None:
         return
     leg.controlled = False
     interaction = step.interaction_of(fact.leg)
-    if interaction is not None:
+    if interaction is not None and interaction.leg == fact.leg:
         interaction.announcing = False
+    agent = step.agent_of(fact.leg)
+    if agent is not None and agent.leg == fact.leg and not leg.ringing and not agent.leg_idle:
+        # he hung up while he was signing in: the end of his leg may have been told before it was ours
+        step.do(Resync(reason="sign-in cut off"))
 
 
 def asked(step: Step, fact: Asked) -> None:
     """A question to the caller ended."""
     interaction = step.interaction_of(fact.leg)
-    if interaction is None or not step.leg(fact.leg).controlled:
+    if interaction is None or interaction.leg != fact.leg:
         return
-    if interaction.announcing:
-        interaction.announcing = False
-        if interaction.state in (_S.WAITING, _S.OFFERED):
-            release_to_hold(step, interaction)
-            return
     pending = interaction.pending
+    if interaction.state in (_S.WAITING, _S.OFFERED):
+        if interaction.announcing:
+            interaction.announcing = False
+            release_to_hold(step, interaction)
+        return
     if interaction.state is not _S.IN_FLOW or pending is None or pending.ask != fact.ask:
         return
+    # only a session that was alive can answer, so what was said counts even if its end was told first
+    step.leg(fact.leg).controlled = True
     interaction.pending = None
     if interaction.hang_up_after:
         release(step, interaction, "hangup")
@@ -120,13 +161,16 @@ def held(step: Step, fact: LegHeld) -> None:
     if interaction is None:
         step.anomaly("an unknown leg is on hold", fact.leg)
         return
+    if interaction.leg != fact.leg:
+        return
     step.leg(fact.leg).controlled = False
-    interaction.held = True
-    interaction.held_at = fact.at
-    interaction.held_now = step.now
-    if interaction.state is _S.WAITING:
-        routing.place(step, interaction)
-    elif interaction.state is _S.IN_FLOW:
+    if interaction.state in (_S.WAITING, _S.OFFERED):
+        interaction.held = True
+        interaction.held_at = fact.at
+        interaction.held_now = step.now
+        if interaction.state is _S.WAITING:
+            routing.place(step, interaction)
+    elif interaction.state in (_S.ARRIVED, _S.IN_FLOW) and not step.state.draining:
         # he was sent back to the flow while on his way here
         step.do(Redirect(leg=interaction.leg, place="flow"))
 
@@ -155,7 +199,7 @@ def leg_ended(step: Step, interaction: Interaction, fact: LegEnded) -> None:
 def end(step: Step, interaction: Interaction, wrap_up_us: int = 0) -> None:
     """The interaction is over and leaves the floor; its one place in the sums is decided."""
     step.move(interaction, _S.ENDED)
-    for kind in ("longest-wait", "relax", "offer"):
+    for kind in ("longest-wait", "relax", "retry", "offer"):
         step.timers.clear(kind, interaction.id)
     step.state.interactions.pop(interaction.id, None)
     step.publish(
@@ -182,36 +226,46 @@ def longest_wait_over(step: Step, interaction: Interaction) -> None:
     """The queue's longest wait has passed; an offer under way is let finish first."""
     if interaction.state is not _S.WAITING:
         return
+    leg = step.leg(interaction.leg)
+    if leg.bridge:
+        # he is joined to somebody and we were not told to whom: nobody is torn out of a talk
+        step.timers.set("longest-wait", interaction.id, step.now + LOOK_AGAIN)
+        return
     _leave_queue(step, interaction, Ending.OVERFLOWED)
     step.move(interaction, _S.IN_FLOW, reason="longest-wait")
-    _go_on(step, interaction, QueueLeft(reason="timeout"))
-    if not step.leg(interaction.leg).controlled:
-        step.do(Redirect(leg=interaction.leg, place="flow"))
-
-
-def after_talk(step: Step, interaction: Interaction) -> None:
-    """The agent left first and the caller is in our hands: go on in the flow, or say good-bye."""
-    if interaction.state is _S.IN_FLOW:
-        _present(step, interaction)
+    # out of the hold loop before anything is said: only the way through `flow` tells us when he is on hold again
+    if leg.controlled:
+        release(step, interaction, "flow")
     else:
-        release(step, interaction, "hangup")
+        step.do(Redirect(leg=interaction.leg, place="flow"))
+    _go_on(step, interaction, QueueLeft(reason="timeout"))
+
+
+def _in_hand(step: Step, interaction: Interaction) -> bool:
+    leg = step.state.legs.get(interaction.leg)
+    return leg is not None and leg.controlled
 
 
 def release(step: Step, interaction: Interaction, place: str) -> None:
     """Give the leg back to its dialplan."""
-    leg = step.leg(interaction.leg)
-    if leg.controlled:
-        leg.controlled = False
+    if _in_hand(step, interaction):
+        step.leg(interaction.leg).controlled = False
         step.do(Release(leg=interaction.leg, next=place))
+
+
+def _hold_for_successor(step: Step, interaction: Interaction) -> None:
+    """The engine is stopping: music until the next one asks what he wants."""
+    if _in_hand(step, interaction):
+        step.leg(interaction.leg).controlled = False
+        step.do(Release(leg=interaction.leg, next="hold", poll_s=SUCCESSOR_POLL_S))
 
 
 def release_to_hold(step: Step, interaction: Interaction) -> None:
     """Give the leg back to its dialplan to wait."""
-    leg = step.leg(interaction.leg)
     queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
-    if not leg.controlled:
+    if not _in_hand(step, interaction):
         return
-    leg.controlled = False
+    step.leg(interaction.leg).controlled = False
     step.do(
         Release(
             leg=interaction.leg,
@@ -253,17 +307,17 @@ def _go_on(step: Step, interaction: Interaction, heard: Input) -> None:
     _want(step, interaction, want)
 
 
-def resume_after_talk(step: Step, interaction: Interaction) -> bool:
-    """Move a talked-to caller back into his flow when the queue node says what follows; False when it does not."""
+def goes_on_after_talk(step: Step, interaction: Interaction) -> bool:
+    """Whether the queue node says what follows when the agent leaves first."""
     flow = _flow_of(step, interaction)
-    if flow is None or interaction.flow is None:
-        return False
-    node = flow.nodes.get(interaction.flow.node)
-    if not getattr(node, "after", ""):
-        return False
+    node = flow.nodes.get(interaction.flow.node) if flow is not None and interaction.flow is not None else None
+    return isinstance(node, Enqueue) and bool(node.after)
+
+
+def resume_after_talk(step: Step, interaction: Interaction) -> None:
+    """Move a talked-to caller back into his flow."""
     step.move(interaction, _S.IN_FLOW, reason="agent-left")
     _go_on(step, interaction, QueueLeft(reason="agent-left"))
-    return True
 
 
 def _flow_of(step: Step, interaction: Interaction) -> Flow | None:
@@ -314,12 +368,12 @@ def _prepare_ask(
 
 def _present(step: Step, interaction: Interaction) -> None:
     """Say (again) what the flow wants said, as soon as the leg is in our hands."""
-    if not step.leg(interaction.leg).controlled:
+    if not _in_hand(step, interaction):
         return
     if interaction.pending is None:
         release(step, interaction, "hangup")
     elif step.state.draining:
-        release(step, interaction, "flow")  # the successor presents it
+        _hold_for_successor(step, interaction)
     elif interaction.hang_up_after and not interaction.pending.prompts:
         release(step, interaction, "hangup")
     else:
@@ -341,13 +395,13 @@ def _enter_queue(step: Step, interaction: Interaction, want: WantQueue) -> None:
     interaction.priority = want.priority
     interaction.needs = want.needs
     interaction.refused = ()
+    interaction.held = False
     interaction.announced_at = step.now
     refused = interaction.flow is not None and interaction.flow.recording_refused
     interaction.recording = f"{interaction.id}_{interaction.visits}" if queue.record and not refused else ""
     step.move(interaction, _S.WAITING)
     step.publish(InteractionQueued(**step.about(interaction), queue_id=queue.id, priority=interaction.priority))
-    step.timers.set("longest-wait", interaction.id, step.now + round(queue.max_wait_s * SECOND))
-    routing.watch_relaxation(step, interaction)
+    routing.watch_wait(step, interaction)
     release_to_hold(step, interaction)
 
 
@@ -355,8 +409,9 @@ def _leave_queue(step: Step, interaction: Interaction, how: Ending) -> None:
     """Out of the queue without an agent. Who has talked to an agent before stays answered."""
     if interaction.ending is not Ending.ANSWERED:
         interaction.ending = how
-    step.timers.clear("longest-wait", interaction.id)
-    step.timers.clear("relax", interaction.id)
+    interaction.held = False
+    for kind in ("longest-wait", "relax", "retry"):
+        step.timers.clear(kind, interaction.id)
     if interaction.queue_id is not None:
         step.publish(
             InteractionLeftQueue(

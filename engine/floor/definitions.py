@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import msgspec
+
 from engine.domain.agent import AgentState
 from engine.domain.facts import (
     AgentDefined,
@@ -12,26 +16,43 @@ from engine.domain.facts import (
     QueueDefined,
     QueueRemoved,
 )
+from engine.domain.interaction import InteractionState
+from engine.domain.policy import QueuePolicy
 from engine.floor import agents, routing
 from engine.floor.state import Agent
 from engine.floor.step import Step
 
+_IN_QUEUE = frozenset({InteractionState.WAITING, InteractionState.OFFERED})
+_USES_QUEUE = _IN_QUEUE | {InteractionState.TALKING, InteractionState.WRAP_UP}
+
 
 def queue_defined(step: Step, fact: QueueDefined) -> None:
-    """A queue, new or changed; who waits keeps waiting under the new rules."""
+    """A queue, new or changed; who waits keeps waiting under the new rules, counted from when he came."""
     step.state.queues[fact.queue.id] = fact.queue
+    step.state.leaving = tuple(queue_id for queue_id in step.state.leaving if queue_id != fact.queue.id)
+    for interaction in step.state.interactions.values():
+        if interaction.queue_id == fact.queue.id and interaction.state in _IN_QUEUE:
+            routing.watch_wait(step, interaction)
     routing.serve_all(step)
 
 
 def queue_removed(step: Step, fact: QueueRemoved) -> None:
-    """No one new enters; who waits there waits until served under the last definition, so it only closes."""
+    """No one new enters; who is in it is served under the last definition, and then it is forgotten."""
     queue = step.state.queues.get(fact.queue_id)
-    if queue is None:
+    if queue is None or fact.queue_id in step.state.leaving:
         return
-    if any(i.queue_id == fact.queue_id for i in step.state.interactions.values()):
-        step.anomaly(f"queue {fact.queue_id} is removed while callers wait in it; it stays until they are served")
-        return
-    del step.state.queues[fact.queue_id]
+    # type checkers are shown a plain class where msgspec has a Struct (engine.domain.values)
+    closed = cast("QueuePolicy", msgspec.structs.replace(cast("Any", queue), open=False))
+    step.state.queues[fact.queue_id] = closed
+    step.state.leaving = tuple(sorted((*step.state.leaving, fact.queue_id)))
+
+
+def forget_unused_queues(step: Step) -> None:
+    """Let go of the removed queues that nobody waits in, talks from or is wrapped up for any more."""
+    used = {i.queue_id for i in step.state.interactions.values() if i.state in _USES_QUEUE}
+    for queue_id in [queue_id for queue_id in step.state.leaving if queue_id not in used]:
+        step.state.queues.pop(queue_id, None)
+    step.state.leaving = tuple(queue_id for queue_id in step.state.leaving if queue_id in used)
 
 
 def agent_defined(step: Step, fact: AgentDefined) -> None:
@@ -41,21 +62,22 @@ def agent_defined(step: Step, fact: AgentDefined) -> None:
         step.state.agents[fact.agent.id] = Agent(profile=fact.agent, since=step.now, mode=fact.agent.mode)
         return
     known.profile = fact.agent
+    if known.removed:
+        known.removed = known.sign_out_next = False
     routing.serve(step, known)
 
 
 def agent_removed(step: Step, fact: AgentRemoved) -> None:
-    """An agent leaves the company; on a call, he finishes it first."""
+    """An agent leaves the company; on a call, he finishes it and its wrap-up first."""
     agent = step.state.agents.get(fact.agent_id)
     if agent is None:
         return
     if agent.interaction_id is not None:
-        step.anomaly(f"agent {fact.agent_id} is removed while on a call; he is signed out after it")
-        agent.sign_out_next = True
+        agent.removed = agent.sign_out_next = True
         return
     if agent.state is not AgentState.OFFLINE:
         agents.go_offline(step, agent, "removed")
-    del step.state.agents[fact.agent_id]
+    step.state.agents.pop(fact.agent_id, None)
 
 
 def number_defined(step: Step, fact: NumberDefined) -> None:

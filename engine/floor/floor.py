@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.domain import facts
-from engine.domain.commands import AnyCommand
+from engine.domain.commands import AnyCommand, CheckPin
 from engine.domain.events import CallbackPromised
 from engine.domain.facts import AnyFact
 from engine.domain.values import AgentId, InteractionId, Value
@@ -52,14 +52,24 @@ class Floor:
             raise BrokenInvariant(f"time ran backwards: {now} after {self.state.now}")
         self.state.now = now
         step = Step(self.state, self._timers, now, self.tracer)
-        while (timer := self._timers.take_due(now)) is not None:
-            _due(step, timer)
-        _ROUTES[type(fact)](step, fact)
+        if isinstance(fact, _SIGHT):
+            _ROUTES[type(fact)](step, fact)
+            self._take_due(step)
+        else:
+            self._take_due(step)
+            _ROUTES[type(fact)](step, fact)
+        if self.state.leaving:
+            definitions.forget_unused_queues(step)
         return tuple(step.commands)
 
+    def _take_due(self, step: Step) -> None:
+        """Do what is due. While blind all deadlines wait: what they would judge may have happened unseen."""
+        while not self.state.blind and (timer := self._timers.take_due(step.now)) is not None:
+            _due(step, timer)
+
     def deadline(self) -> Deadline | None:
-        """The next moment at which `TimePassed` is wanted."""
-        timer = self._timers.first()
+        """The next moment at which `TimePassed` is wanted; None when nothing is due ever, or while blind."""
+        timer = None if self.state.blind else self._timers.first()
         return None if timer is None else Deadline(at=timer.at, why=timer.kind, subject=timer.subject)
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -86,6 +96,7 @@ def _due(step: Step, timer: Timer) -> None:
     {
         "longest-wait": callers.longest_wait_over,
         "relax": routing.relaxed,
+        "retry": routing.retried,
         "offer": routing.offer_timed_out,
     }[timer.kind](step, interaction)
 
@@ -102,8 +113,6 @@ def _engine_started(step: Step, fact: facts.EngineStarted) -> None:
 
 def _control_gained(step: Step, fact: facts.ControlGained) -> None:
     if fact.script == "agent":
-        from engine.domain.commands import CheckPin
-
         step.do(CheckPin(leg=fact.leg))
     else:
         callers.control_gained(step, fact)
@@ -115,7 +124,7 @@ def _leg_answered(step: Step, fact: facts.LegAnswered) -> None:
 
 def _bridge_failed(step: Step, fact: facts.BridgeFailed) -> None:
     interaction = step.interaction_of(fact.leg)
-    if interaction is not None and interaction.agent_leg == fact.other:
+    if interaction is not None and interaction.leg == fact.leg and interaction.agent_leg == fact.other:
         routing.offer_timed_out(step, interaction)
 
 
@@ -134,6 +143,9 @@ def _callback_taken(step: Step, fact: facts.CallbackTaken) -> None:
 def _nothing(step: Step, fact: AnyFact) -> None:
     """The due timers were all there was to do."""
 
+
+_SIGHT = (facts.EngineStarted, facts.AsteriskLost, facts.AsteriskSeen)
+"""Facts that change whether we see at all: they come before what is due, for that depends on it."""
 
 _ROUTES: dict[type, Callable[[Step, Any], None]] = {
     facts.EngineStarted: _engine_started,

@@ -13,7 +13,9 @@ from engine.domain.agent import AgentState
 from engine.domain.commands import Bridge, HangUp, Resync, RingAgent
 from engine.domain.events import InteractionOffered, OfferFailed
 from engine.domain.interaction import InteractionState
+from engine.domain.policy import QueuePolicy
 from engine.domain.values import SECOND, LegId, LegMode, NotReadyReason
+from engine.errors import BrokenInvariant
 from engine.floor import agents, callers
 from engine.floor.state import Agent, Interaction, Leg
 from engine.floor.step import Step
@@ -21,6 +23,10 @@ from engine.floor.step import Step
 _S = InteractionState
 BRIDGE_TIMEOUT = 3 * SECOND
 """How long a Bridge may take before we compare with Asterisk; measured: 3 ms."""
+RETRY_AFTER = 5 * SECOND
+"""How long a caller is not offered to an agent to whom he could not be bridged: failing must not become a hot loop."""
+SHORTEST_WAIT_S = 1.0
+"""No longest wait is shorter, or a flow that returns to its queue would go round for ever within one step."""
 
 
 def waiting_of(interaction: Interaction) -> Waiting:
@@ -85,6 +91,22 @@ def serve_all(step: Step) -> None:
         place(step, step.state.interactions[waiting.interaction_id])
 
 
+def watch_wait(step: Step, interaction: Interaction) -> None:
+    """Set the timers of a queue visit by its queue's present rules: the longest wait and the next routing step."""
+    queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
+    if queue is None:
+        return
+    over = interaction.entered_at + longest_wait_us(queue)
+    step.timers.set("longest-wait", interaction.id, max(step.now, over))
+    step.timers.clear("relax", interaction.id)
+    watch_relaxation(step, interaction)
+
+
+def longest_wait_us(queue: QueuePolicy) -> int:
+    """How long one may wait in this queue."""
+    return round(max(queue.max_wait_s, SHORTEST_WAIT_S) * SECOND)
+
+
 def watch_relaxation(step: Step, interaction: Interaction) -> None:
     """Set the timer of the next routing step, if there is one."""
     queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
@@ -101,6 +123,19 @@ def relaxed(step: Step, interaction: Interaction) -> None:
     place(step, interaction)
 
 
+def retried(step: Step, interaction: Interaction) -> None:
+    """Enough time has passed to try an agent again who could not be joined."""
+    interaction.refused = ()
+    place(step, interaction)
+
+
+def pardon(step: Step, agent: Agent) -> None:
+    """Who says himself that he is ready may be offered again whom he did not answer."""
+    for interaction in step.state.interactions.values():
+        if agent.profile.id in interaction.refused:
+            interaction.refused = tuple(other for other in interaction.refused if other != agent.profile.id)
+
+
 def _candidates(free: Iterable[Agent]) -> list[Candidate]:
     return [Candidate(agent=agent.profile, idle_since=agent.since) for agent in free]
 
@@ -110,11 +145,24 @@ def _offer(step: Step, interaction: Interaction, agent: Agent, considered: int) 
         return
     if step.tracer is not None:
         step.tracer(trace(step, interaction))
+    reserve(step, interaction, agent, considered)
+    if agent.mode is LegMode.NAILED_UP and agent.leg is not None:
+        take_leg(step, interaction, agent.leg)
+        bridge(step, interaction)
+    else:
+        _ring(step, interaction, agent)
+
+
+def reserve(step: Step, interaction: Interaction, agent: Agent, considered: int) -> None:
+    """Agent and interaction belong to each other from here on."""
+    if interaction.queue_id is None:
+        raise BrokenInvariant(f"interaction {interaction.id} is offered from no queue")
     interaction.agent_id = agent.profile.id
     interaction.offers += 1
     interaction.offered_at = step.now
     interaction.agent_was_free = interaction.held_now == step.now
     agent.interaction_id = interaction.id
+    step.timers.clear("retry", interaction.id)
     step.move(interaction, _S.OFFERED)
     step.move_agent(agent, AgentState.RESERVED)
     step.publish(
@@ -126,12 +174,12 @@ def _offer(step: Step, interaction: Interaction, agent: Agent, considered: int) 
             waited_us=max(0, step.now - interaction.entered_at),
         )
     )
-    if agent.mode is LegMode.NAILED_UP and agent.leg is not None:
-        interaction.agent_leg = agent.leg
-        step.state.legs[agent.leg].interaction_id = interaction.id
-        _bridge(step, interaction)
-    else:
-        _ring(step, interaction, agent)
+
+
+def take_leg(step: Step, interaction: Interaction, leg: LegId) -> None:
+    """The offer is made to this nailed-up leg."""
+    interaction.agent_leg = leg
+    step.state.legs[leg].interaction_id = interaction.id
 
 
 def _ring(step: Step, interaction: Interaction, agent: Agent) -> None:
@@ -139,7 +187,7 @@ def _ring(step: Step, interaction: Interaction, agent: Agent) -> None:
     ring_s = queue.ring_s if queue else 15.0
     leg = LegId(f"{interaction.id}.{interaction.offers}")
     interaction.agent_leg = leg
-    step.state.legs[leg] = Leg(id=leg, interaction_id=interaction.id, agent_id=agent.profile.id)
+    step.state.legs[leg] = Leg(id=leg, interaction_id=interaction.id, agent_id=agent.profile.id, ringing=True)
     step.move_agent(agent, AgentState.RINGING)
     step.timers.set("offer", interaction.id, step.now + round((ring_s + 2) * SECOND))
     step.do(
@@ -153,7 +201,8 @@ def _ring(step: Step, interaction: Interaction, agent: Agent) -> None:
     )
 
 
-def _bridge(step: Step, interaction: Interaction) -> None:
+def bridge(step: Step, interaction: Interaction) -> None:
+    """Join the offer's two legs."""
     if interaction.agent_leg is None:
         return
     step.timers.set("offer", interaction.id, step.now + BRIDGE_TIMEOUT)
@@ -161,32 +210,39 @@ def _bridge(step: Step, interaction: Interaction) -> None:
 
 
 def agent_answered(step: Step, leg: LegId) -> None:
-    """A rung phone was picked up: join it, or let it go when the caller has left."""
+    """A rung phone was picked up: join it, or let it go when the caller has left. Told twice, it is bridged once."""
+    known = step.state.legs.get(leg)
     interaction = step.interaction_of(leg)
-    if interaction is not None and interaction.state is _S.OFFERED and interaction.agent_leg == leg:
-        _bridge(step, interaction)
+    if known is None or interaction is None or interaction.agent_leg != leg:
+        step.do(HangUp(leg=leg))
         return
-    step.state.legs.pop(leg, None)
-    step.do(HangUp(leg=leg))
+    if known.ringing and interaction.state is _S.OFFERED:
+        known.ringing = False
+        bridge(step, interaction)
 
 
 def offer_timed_out(step: Step, interaction: Interaction) -> None:
     """Neither answered nor joined in time."""
     if interaction.state is not _S.OFFERED:
         return
-    agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
-    rang = agent is not None and agent.state is AgentState.RINGING
+    leg = step.state.legs.get(interaction.agent_leg) if interaction.agent_leg else None
+    rang = leg is not None and leg.ringing
     offer_failed(step, interaction, NotReadyReason.NO_ANSWER if rang else "bridge-timeout", blame=rang)
     if not rang:
         step.do(Resync(reason="bridge-timeout"))
 
 
 def offer_failed(step: Step, interaction: Interaction, reason: str, *, blame: bool) -> None:
-    """Back to the head of the queue with the original time. `blame`: the agent did not answer and is not ready."""
+    """Back to the head of the queue with the original time. `blame`: the agent did not answer and is not ready.
+
+    Without blame he stays available, and this caller is not offered to him again for a few seconds.
+    """
     agent = _take_back(step, interaction)
     if agent is None or interaction.queue_id is None:
         return
     interaction.refused = (*interaction.refused, agent.profile.id)
+    if not blame:
+        step.timers.set("retry", interaction.id, step.now + RETRY_AFTER)
     step.move(interaction, _S.WAITING, reason=reason)
     step.publish(
         OfferFailed(**step.about(interaction), queue_id=interaction.queue_id, agent_id=agent.profile.id, reason=reason)
@@ -223,8 +279,7 @@ def _take_back(step: Step, interaction: Interaction) -> Agent | None:
 
 def _wait_on(step: Step, interaction: Interaction) -> None:
     queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
-    over = queue is not None and step.now - interaction.entered_at >= round(queue.max_wait_s * SECOND)
-    if over:
+    if queue is not None and step.now - interaction.entered_at >= longest_wait_us(queue):
         callers.longest_wait_over(step, interaction)
     else:
         place(step, interaction)

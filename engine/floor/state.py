@@ -25,6 +25,8 @@ class Leg(msgspec.Struct, kw_only=True, omit_defaults=True):
     joined_at: int = 0
     controlled: bool = False
     """A FastAGI session of ours is open on it."""
+    ringing: bool = False
+    """We rang it, and it has not been picked up yet."""
 
 
 class Interaction(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -76,7 +78,7 @@ class Interaction(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One agent, signed in or not. `then` is what follows the present call: "" available, else a state's wish."""
+    """One agent, signed in or not. `pause_next` and `sign_out_next` are what he wishes for after the present call."""
 
     profile: AgentProfile
     state: AgentState = AgentState.OFFLINE
@@ -92,6 +94,8 @@ class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
     wants_ready: bool = False
     pause_next: str = ""
     sign_out_next: bool = False
+    removed: bool = False
+    """Forgotten as soon as he is offline."""
 
     def can_take(self) -> bool:
         """Whether a match may choose this agent now."""
@@ -117,6 +121,8 @@ class FloorState(msgspec.Struct, kw_only=True, omit_defaults=True):
     blind: bool = True
     draining: bool = False
     queues: dict[QueueId, QueuePolicy] = {}
+    leaving: tuple[QueueId, ...] = ()
+    """Removed queues that are closed and kept only for those who are still in them."""
     numbers: dict[str, NumberPolicy] = {}
     flows: dict[str, Flow] = {}
     old_flows: dict[str, Flow] = {}

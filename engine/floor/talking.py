@@ -8,8 +8,8 @@ from engine.domain.events import InteractionAnswered
 from engine.domain.facts import LegJoined, LegLeft
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import SECOND, LegMode
-from engine.floor import agents, callers
-from engine.floor.state import Agent, Interaction
+from engine.floor import agents, callers, routing
+from engine.floor.state import Agent, Interaction, Leg
 from engine.floor.step import Step
 
 _S = InteractionState
@@ -27,7 +27,9 @@ def joined(step: Step, fact: LegJoined) -> None:
     if agent is not None:
         agent.leg_idle = False
     interaction = step.interaction_of(fact.leg)
-    if interaction is None or interaction.state is not _S.OFFERED or interaction.agent_leg is None:
+    if interaction is None or interaction.state is not _S.OFFERED:
+        interaction = _joined_unasked(step, leg)
+    if interaction is None or interaction.agent_leg is None:
         return
     mine = step.state.legs.get(interaction.leg)
     other = step.state.legs.get(interaction.agent_leg)
@@ -36,11 +38,31 @@ def joined(step: Step, fact: LegJoined) -> None:
     _connect(step, interaction, max(mine.joined_at, other.joined_at))
 
 
+def _joined_unasked(step: Step, leg: Leg) -> Interaction | None:
+    """A waiting caller and a free nailed-up agent in one bridge: our Bridge succeeded after we gave it up or forgot it.
+
+    They talk, whatever we believed, so the offer is made good.
+    """
+    for other in (step.state.legs[leg_id] for leg_id in sorted(step.state.legs)):
+        if other.id == leg.id or other.bridge != leg.bridge:
+            continue
+        for caller_leg, agent_leg in ((leg, other), (other, leg)):
+            interaction = step.interaction_of(caller_leg.id)
+            agent = step.agent_of(agent_leg.id)
+            if interaction is None or interaction.leg != caller_leg.id or interaction.state is not _S.WAITING:
+                continue
+            if agent is not None and agent.leg == agent_leg.id and agent.state is AgentState.AVAILABLE:
+                routing.reserve(step, interaction, agent, 1)
+                routing.take_leg(step, interaction, agent_leg.id)
+                return interaction
+    return None
+
+
 def _connect(step: Step, interaction: Interaction, joined_at: int) -> None:
     agent = step.state.agents[interaction.agent_id] if interaction.agent_id else None
     if agent is None or interaction.queue_id is None:
         return
-    for kind in ("offer", "longest-wait", "relax"):
+    for kind in ("offer", "longest-wait", "relax", "retry"):
         step.timers.clear(kind, interaction.id)
     interaction.held = False
     interaction.talk_since = step.now
@@ -73,20 +95,26 @@ def left(step: Step, fact: LegLeft) -> None:
     if interaction is None or interaction.state is not _S.TALKING:
         return
     if fact.leg == interaction.agent_leg:
-        agent_left(step, interaction)
-    # the caller's own leaving is followed by the end of his leg, or by his dialplan asking what to do
+        caller = step.state.legs.get(interaction.leg)
+        if caller is not None and caller.bridge:
+            agent_left(step, interaction)
+        else:
+            talk_ended(step, interaction)  # the caller was the first to leave
+    # the caller's own leaving is followed by the agent's, and by the end of his leg or his dialplan asking what to do
 
 
 def agent_left(step: Step, interaction: Interaction) -> None:
     """The agent's leg is out of the talk while the caller may still be there."""
     agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
     _stop_talk_clock(step, interaction)
-    if not interaction.leg_gone and callers.resume_after_talk(step, interaction):
-        # the caller goes on in his flow: the agent's wrap-up no longer belongs to this interaction's end
-        if agent is not None:
-            _part(step, interaction, agent)
+    if interaction.leg_gone or not callers.goes_on_after_talk(step, interaction):
+        talk_ended(step, interaction)
         return
-    talk_ended(step, interaction)
+    # the caller goes on in his flow: the agent's wrap-up no longer belongs to this interaction's end
+    if agent is not None:
+        _part(step, interaction, agent)
+    callers.resume_after_talk(step, interaction)
+    interaction.agent_id = None
 
 
 def talk_ended(step: Step, interaction: Interaction) -> None:
@@ -116,6 +144,8 @@ def _part(step: Step, interaction: Interaction, agent: Agent) -> None:
     _hang_up_rung_leg(step, interaction, agent)
     agent.interaction_id = None
     interaction.agent_leg = None
+    if agent.leg is not None and agent.leg in step.state.legs:
+        step.state.legs[agent.leg].interaction_id = None
     if agent.state is AgentState.TALKING:
         agents.begin_wrap_up(step, agent, _wrap_up_us(step, interaction))
 

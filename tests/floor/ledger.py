@@ -1,0 +1,190 @@
+"""What the floor's events add up to, as a report would count them, and what must always hold of a floor."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from engine.acd.fit import fits
+from engine.domain.agent import AgentState
+from engine.domain.events import (
+    AgentMoved,
+    AnyEvent,
+    InteractionAnswered,
+    InteractionArrived,
+    InteractionEnded,
+    InteractionLeftQueue,
+    InteractionMoved,
+    InteractionQueued,
+)
+from engine.domain.interaction import Ending, InteractionState
+from engine.domain.values import InteractionId
+from engine.floor import Floor, FloorState
+from engine.floor.routing import waiting_of
+
+ON_CALL = {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING}
+WITH_AGENT = {InteractionState.OFFERED, InteractionState.TALKING}
+IN_QUEUE = {InteractionState.WAITING, InteractionState.OFFERED}
+
+
+class Ledger:
+    """Counts interactions and queue visits from events alone."""
+
+    def __init__(self) -> None:
+        self.arrived: set[InteractionId] = set()
+        self.ended: dict[InteractionId, Ending] = {}
+        self.visits: Counter[InteractionId] = Counter()
+        self.answers: Counter[InteractionId] = Counter()
+        self.left: Counter[InteractionId] = Counter()
+        self.states: dict[InteractionId, InteractionState] = {}
+        self.agents: dict[str, AgentState] = {}
+
+    def note(self, event: AnyEvent) -> None:
+        """Add one event, and check that it continues what was told before."""
+        match event:
+            case InteractionArrived():
+                assert event.interaction_id not in self.arrived, "arrived twice"
+                self.arrived.add(_id(event.interaction_id))
+                self.states[_id(event.interaction_id)] = InteractionState.ARRIVED
+            case InteractionMoved():
+                assert self.states[_id(event.interaction_id)] is event.old
+                self.states[_id(event.interaction_id)] = event.new
+            case InteractionQueued():
+                self.visits[_id(event.interaction_id)] += 1
+            case InteractionAnswered():
+                self.answers[_id(event.interaction_id)] += 1
+            case InteractionLeftQueue():
+                self.left[_id(event.interaction_id)] += 1
+            case InteractionEnded():
+                assert event.interaction_id not in self.ended, "ended twice"
+                self.ended[_id(event.interaction_id)] = event.ending
+            case AgentMoved():
+                assert self.agents.get(event.agent_id, AgentState.OFFLINE) is event.old
+                self.agents[event.agent_id] = event.new
+            case _:
+                pass
+
+    def sums(self) -> dict[str, int]:
+        """The one line of a report."""
+        of = Counter(str(ending) for ending in self.ended.values())
+        return {
+            "arrived": len(self.arrived),
+            "offered": len(self.visits),
+            "in_progress": len(self.visits.keys() - self.ended.keys()),
+            **{str(ending): of[str(ending)] for ending in Ending},
+        }
+
+    def check(self, state: FloorState) -> None:
+        """Every interaction has one place in the sums, every queue visit one outcome."""
+        assert self.arrived - self.ended.keys() == state.interactions.keys()
+        for interaction_id, ending in self.ended.items():
+            if ending is Ending.IN_FLOW:
+                assert not self.visits[interaction_id]
+            elif ending is not Ending.LOST:
+                assert self.visits[interaction_id], f"{ending} without a queue"
+            assert (ending is Ending.ANSWERED) == bool(self.answers[interaction_id])
+        for interaction_id, visits in self.visits.items():
+            live = state.interactions.get(interaction_id)
+            inside = live is not None and live.state in IN_QUEUE
+            assert visits == self.answers[interaction_id] + self.left[interaction_id] + inside
+        sums = self.sums()
+        lost_waiting = sum(1 for i, e in self.ended.items() if e is Ending.LOST and self.visits[i])
+        after_queue = sums["answered"] + sums["abandoned"] + sums["overflowed"] + sums["callback"] + lost_waiting
+        assert sums["offered"] == after_queue + sums["in_progress"]
+
+
+def _id(interaction_id: InteractionId | None) -> InteractionId:
+    assert interaction_id is not None
+    return interaction_id
+
+
+def check(floor: Floor, now: int) -> None:
+    """What must hold of every floor between two facts."""
+    state = floor.state
+    _check_pairs(state)
+    _check_timers(state)
+    _check_legs(state)
+    _check_no_missed_match(state, now)
+    deadline = floor.deadline()
+    assert deadline is None or deadline.at >= now, "a deadline in the past"
+    snapshot = floor.snapshot()
+    assert Floor.restore(snapshot).snapshot() == snapshot
+
+
+def _check_pairs(state: FloorState) -> None:
+    """Each offered or talking interaction has exactly one agent, and the other way round."""
+    for interaction in state.interactions.values():
+        if interaction.state in WITH_AGENT:
+            assert interaction.agent_id is not None
+            agent = state.agents[interaction.agent_id]
+            assert agent.interaction_id == interaction.id
+            assert agent.state in ON_CALL
+            assert (agent.state is AgentState.TALKING) == (interaction.state is InteractionState.TALKING)
+        else:
+            assert not interaction.talk_since, "a talk clock runs outside a talk"
+    for agent in state.agents.values():
+        if agent.state in ON_CALL:
+            assert agent.interaction_id is not None
+            interaction = state.interactions[agent.interaction_id]
+            assert interaction.agent_id == agent.profile.id
+            assert interaction.state in WITH_AGENT
+        elif agent.state is AgentState.WRAP_UP and agent.interaction_id is not None:
+            assert state.interactions[agent.interaction_id].state is InteractionState.WRAP_UP
+        else:
+            assert agent.interaction_id is None
+
+
+def _check_timers(state: FloorState) -> None:
+    """No timer for what is over, and none missing for what could otherwise last for ever."""
+    for timer in state.timers.values():
+        if timer.kind == "wrap-up":
+            assert state.agents[timer.subject].state is AgentState.WRAP_UP  # type: ignore[index]
+        elif timer.kind == "offer":
+            assert state.interactions[timer.subject].state is InteractionState.OFFERED  # type: ignore[index]
+        else:
+            assert state.interactions[timer.subject].state in IN_QUEUE, timer  # type: ignore[index]
+    for interaction in state.interactions.values():
+        if interaction.state is InteractionState.OFFERED:
+            assert f"offer:{interaction.id}" in state.timers
+        if interaction.state is InteractionState.WAITING:
+            assert f"longest-wait:{interaction.id}" in state.timers
+        if interaction.state is InteractionState.WRAP_UP:
+            assert f"wrap-up:{interaction.agent_id}" in state.timers
+    for agent in state.agents.values():
+        if agent.state is AgentState.WRAP_UP:
+            assert f"wrap-up:{agent.profile.id}" in state.timers
+
+
+def _check_legs(state: FloorState) -> None:
+    """Every leg belongs to a live interaction or to an agent, who know it."""
+    for leg_id, leg in state.legs.items():
+        assert leg.id == leg_id
+        owner = state.interactions.get(leg.interaction_id) if leg.interaction_id else None
+        agent = state.agents.get(leg.agent_id) if leg.agent_id else None
+        by_interaction = owner is not None and leg_id in (owner.leg, owner.agent_leg)
+        by_agent = agent is not None and agent.leg == leg_id
+        assert by_interaction or by_agent, f"leg {leg_id} of nobody"
+        assert leg.interaction_id is None or by_interaction, f"leg {leg_id} points to an interaction that forgot it"
+    for interaction in state.interactions.values():
+        assert interaction.leg_gone or interaction.leg in state.legs
+        if interaction.state in WITH_AGENT:
+            assert interaction.agent_leg in state.legs
+    for agent in state.agents.values():
+        assert agent.leg is None or agent.leg in state.legs
+        assert not agent.leg_idle or agent.leg is not None
+
+
+def _check_no_missed_match(state: FloorState, now: int) -> None:
+    """No caller on hold waits while an agent who fits is free."""
+    if state.blind or state.draining:
+        return
+    free = [agent for agent in state.agents.values() if agent.can_take()]
+    for interaction in state.interactions.values():
+        if interaction.state is not InteractionState.WAITING or not interaction.held or interaction.queue_id is None:
+            continue
+        queue = state.queues[interaction.queue_id]
+        for agent in free:
+            if f"relax:{interaction.id}" in state.timers and state.timers[f"relax:{interaction.id}"].at <= now:
+                continue  # the step is due, and TimePassed is what the floor asks for
+            assert not fits(waiting_of(interaction), queue, agent.profile, now), (
+                f"{agent.profile.id} is free and fits {interaction.id}"
+            )
