@@ -1,9 +1,13 @@
 """Free ports on loopback, for one run of the lab."""
 
+import itertools
+import os
 import socket
 from typing import Final
 
+_FIRST, _END, _BLOCK = 10_000, 32_000, 400
 _taken: Final[set[int]] = set()
+_turn: Final = itertools.count(os.getpid())
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> int:
@@ -17,25 +21,11 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0
             return port
 
 
-def rtp_block(size: int = 400) -> tuple[int, int]:
-    """First and last of `size` UDP ports for media, below the range the kernel hands out by itself (32768 and up).
+def rtp_block() -> tuple[int, int]:
+    """First and last of 400 UDP ports for media, below the range the kernel hands out by itself (32768 and up).
 
-    Asterisk passes over single ports that are in use, so the block need not be wholly free; blocks of one process differ.
+    Blocks go round, beginning at one that depends on the process, so that runs side by side rarely meet; where they do,
+    Asterisk passes over single ports in use.
     """
-    base = 10_000
-    while base in _taken or not _bindable(base):
-        base += size
-        if base + size > 32_000:
-            message = "no free block of RTP ports below 32000"
-            raise OSError(message)
-    _taken.add(base)
-    return base, base + size - 1
-
-
-def _bindable(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    base = _FIRST + next(_turn) % ((_END - _FIRST) // _BLOCK) * _BLOCK
+    return base, base + _BLOCK - 1

@@ -209,7 +209,7 @@ class Pstn:
             f"[desks]\ntype = transport\nprotocol = udp\nbind = {DESK_HOST}:{self.desk_port}\n"
             f"[site](leg)\ntransport = trunk\naors = site\n"
             f"[site]\ntype = aor\ncontact = {self._site}\n"
-            f"[site-from]\ntype = identify\nendpoint = site\nmatch = 127.0.0.1\n"
+            f"[from-site](leg)\n[from-site]\ntype = identify\nendpoint = from-site\nmatch = 127.0.0.1\n"
         )
 
     def _desk_lines(self, code: str) -> str:

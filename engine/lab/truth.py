@@ -3,10 +3,15 @@
 The log is written by Asterisk as things happen, whether or not the engine was alive; so it can judge the engine.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
+
+
+_DESK: Final = re.compile(r"desk[0-9A-Za-z]+")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +36,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     number: str
     """Caller's number as shown when the leg began."""
+    desk: str
+    """Agent code when this is an agent's phone, else empty."""
     started: float
     answered: float | None
     heard: tuple[float, ...]
@@ -55,7 +62,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
     def heard(self, code: str) -> tuple[float, ...]:
         """Moments at which the agent `code` heard a caller's tone; while it lasts, about every 2 s."""
-        return tuple(at for call in self.calls if call.number == f"desk{code}" for at in call.heard)
+        return tuple(at for call in self.calls if call.desk == code for at in call.heard)
 
     def call(self, call_id: str) -> Call | None:
         """The leg with this id."""
@@ -90,6 +97,7 @@ def _call(leg: list[Row]) -> Call:
         id=first.uniqueid,
         channel=first.channel,
         number=next((row.number for row in leg if row.number), ""),
+        desk=next((word[4:] for row in leg for word in (row.number, row.exten) if _DESK.fullmatch(word)), ""),
         started=first.at,
         answered=next((row.at for row in leg if row.event == "ANSWER"), None),
         heard=tuple(row.at for row in leg if row.user_event in {"TALKED", "HEARD"}),

@@ -75,5 +75,7 @@ async def site(tree: AsteriskTree) -> AsyncIterator[Site]:
             yield Site(asterisk=asterisk, pstn=pstn, ami=wire, plan=plan)
     finally:
         await asterisk.stop()
+        for instance in (asterisk, pstn.instance):  # pytest shows it only when the test failed
+            print((instance.home / "log" / "messages").read_text()[-4000:])
         asterisk.remove()
         pstn.instance.remove()
