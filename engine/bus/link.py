@@ -40,7 +40,7 @@ class LinkState(StrEnum):
     ONLINE = "online"
     AWAY = "away"  # the broker cannot be reached, or threw us out
     STUCK = "stuck"  # the broker is there, the store's outbox is not
-    REFUSED_ROW = "refused-row"  # one outbox row can never be published and was dropped; the link goes on
+    REFUSED_ROW = "refused-row"  # one outbox row can never be published and was dropped; ONLINE follows at once
 
 
 class LinkReport(Value):
@@ -202,6 +202,7 @@ class MqttLink:
 
     def _row_refused(self, seq: int, why: str) -> None:
         self._on_state(LinkReport(state=LinkState.REFUSED_ROW, reason=f"outbox row {seq} was dropped: {why}"))
+        self._on_state(LinkReport(state=LinkState.ONLINE))  # the last report always says how the link stands
 
 
 def _publisher(client: aiomqtt.Client) -> Publish:

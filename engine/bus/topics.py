@@ -216,6 +216,7 @@ def _route(event: events.AnyEvent) -> Route:
 
 def _data(event: events.AnyEvent, route: Route) -> dict[str, object]:
     """The event's fields as JSON-ready values, without what is told elsewhere or withheld; `channel` always."""
+    hidden = _ALREADY_TOLD | route.withheld
     fields: dict[str, object] = msgspec.to_builtins(event)
-    shown = {name: value for name, value in fields.items() if name not in _ALREADY_TOLD | route.withheld}
+    shown = {name: value for name, value in fields.items() if name not in hidden}
     return {"channel": event.channel.value} | shown
