@@ -156,8 +156,6 @@ class AmiClient:
         )
 
     def _enter(self, state: LinkState) -> None:
-        if state is self.state:
-            return
         self.state = state
         try:
             self._on_state(state)

@@ -178,8 +178,10 @@ class LinkManager(Manager):
         """The attempt to connect ended. Failure is seen by who awaits it; there is no second attempt here."""
         if f.cancelled() or f.exception() is not None:
             return
-        if self._closed:  # closed between the connection and this call
-            cast("asyncio.Transport", f.result()[0]).abort()
+        if self._closed:  # closed between the connection and this call: the owner has gone on, tell it nothing
+            transport, link = f.result()
+            link.closed = True
+            cast("asyncio.Transport", transport).abort()
             return
         super().connection_made(f)
         self._arm()

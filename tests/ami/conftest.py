@@ -13,7 +13,7 @@ from engine.ami.session import Keepalive
 from engine.testing.ami_peer import AmiPeer
 
 BRISK = Pace(
-    keepalive=Keepalive(period_us=100_000, patience_us=75_000, misses=2, login_us=300_000),
+    keepalive=Keepalive(period_us=100_000, patience_us=75_000, misses=2, deaf_after=50, login_us=300_000),
     connect_timeout=0.5,
     retry_first=0.01,
     retry_most=0.05,
@@ -24,12 +24,12 @@ BRISK = Pace(
 class Line:
     """A client that runs, and all it told: states and events in one order."""
 
-    def __init__(self, address: AmiAddress, *, events: bool = True, pace: Pace = BRISK) -> None:
+    def __init__(
+        self, address: AmiAddress, *, events: bool = True, pace: Pace = BRISK, kind: type[AmiClient] = AmiClient
+    ) -> None:
         self.told: list[LinkState | Message] = []
         self._changed = asyncio.Event()
-        self.client = AmiClient(
-            address, name="test", events=events, on_event=self._tell, on_state=self._tell, pace=pace
-        )
+        self.client = kind(address, name="test", events=events, on_event=self._tell, on_state=self._tell, pace=pace)
 
     def _tell(self, what: LinkState | Message) -> None:
         self.told.append(what)

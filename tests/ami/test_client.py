@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 
+import msgspec
 import pytest
 
 from engine.ami import action
@@ -284,16 +285,19 @@ async def test_the_kernel_watches_the_socket_too(line: Line) -> None:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) > 0
 
 
-async def test_a_burst_of_events_is_drained_fast(peer: AmiPeer, line: Line) -> None:
-    """15,000 events must take the whole engine less than 2 s; the link may take a third of it."""
-    leg = peer.call_in("+4420", "+4471")
-    await line.event("Newchannel")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in leg.headers())
-    burst = f"Event: Newstate\r\nPrivilege: call,all\r\n{lines}\r\n".encode() * 15_000
-    began = time.process_time()
-    peer.emit(burst)
-    await line.until(lambda: len(line.events) >= 15_002, within=20)
-    assert time.process_time() - began < 1.0
+async def test_a_burst_of_events_is_drained_fast(peer: AmiPeer) -> None:
+    """15,000 events must take the whole engine less than 2 s; the link may take half of it."""
+    async with running(Line(peer.address, pace=Pace())) as line:
+        await line.up()
+        leg = peer.call_in("+4420", "+4471")
+        await line.event("Newchannel")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in leg.headers())
+        burst = f"Event: Newstate\r\nPrivilege: call,all\r\n{lines}\r\n".encode() * 15_000
+        began = time.process_time()
+        peer.emit(burst)
+        await line.until(lambda: len(line.told) >= 15_000, within=30)
+        assert time.process_time() - began < 1.0
+        assert line.client.links == 1
 
 
 async def test_cancelled_while_connecting_leaves_no_connection(peer: AmiPeer) -> None:
@@ -306,3 +310,22 @@ async def test_cancelled_while_connecting_leaves_no_connection(peer: AmiPeer) ->
         await asyncio.wait([task])
         assert line.client.state is DOWN
     await peer.until(lambda: peer.sessions == 0)
+
+
+@pytest.mark.parametrize(("steady_after", "retries"), [(0.0, [1, 1, 1]), (3600.0, [1, 2, 3])])
+async def test_a_link_that_held_starts_the_waits_anew(peer: AmiPeer, steady_after: float, retries: list[int]) -> None:
+    """A link that comes up and falls at once, over and over, must not be tried ten times a second."""
+    asked: list[int] = []
+
+    class Impatient(AmiClient):
+        def _pause(self, retries: int) -> float:
+            asked.append(retries)
+            return 0.0
+
+    line = Line(peer.address, pace=msgspec.structs.replace(BRISK, steady_after=steady_after), kind=Impatient)
+    async with running(line):
+        for times in range(1, 4):
+            await line.up(times)
+            peer.cut()
+        await line.up(4)
+    assert asked == retries

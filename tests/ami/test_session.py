@@ -264,6 +264,7 @@ def test_a_ping_every_two_seconds_while_all_is_well() -> None:
     assert when == 3600 * SECOND
 
 
+@settings(deadline=None)
 @given(st.integers(0, 20 * SECOND))
 def test_a_blackhole_is_noticed_within_six_seconds(silent_from: int) -> None:
     when, died, _ = live(up(), 60 * SECOND, answers_until=silent_from)
@@ -300,6 +301,22 @@ def test_one_missed_ping_is_forgiven() -> None:
     session.tick(5_500_000)
     session.tick(6 * SECOND)
     assert session.tick(7_500_000)[1] is None
+    assert session.phase is Phase.UP
+
+
+def test_a_pong_answers_for_the_pings_before_it() -> None:
+    """Single answers lost over hours do not add up to a deaf peer."""
+    session = up()
+    now = 0
+    for turn in range(40):
+        deadline = session.deadline()
+        assert deadline is not None
+        now = deadline
+        raw, died = session.tick(now)
+        assert died is None
+        session.receive(event("Newstate"), now)
+        if raw and turn % 4 == 0:
+            session.receive(pong(raw), now)
     assert session.phase is Phase.UP
 
 
