@@ -80,12 +80,17 @@ class Store(_Section):
 
 
 class Mqtt(_Section):
-    """The broker. Empty `host`: no MQTT, or the embedded broker with `embedded`."""
+    """The broker. Empty `host`: no MQTT, or the embedded broker with `embedded`.
+
+    Off loopback it needs TLS (`ca_file`), or `plain_text` said aloud, as on a network of containers.
+    """
 
     host: str = ""
     port: int = Field(default=1883, ge=0, le=65535)
     username: str = ""
     password: SecretStr = SecretStr("")
+    ca_file: str = ""
+    plain_text: bool = False
     embedded: bool = False
 
 

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 SECRET_CHARACTERS = 16
 READER_LIMIT = 16 * 1024
-ACCEPTS_PER_TURN = 16
+ACCEPTS_PER_TURN = 8
 BACKLOG = 1024
 CLOSE_SECONDS = 2.0
 
@@ -133,6 +133,11 @@ class AgiServer:
     def live(self) -> int:
         """How many sessions are being served."""
         return len(self._live)
+
+    @property
+    def listening(self) -> bool:
+        """Whether connections are accepted."""
+        return self._listening.is_set()
 
     async def wait_listening(self) -> None:
         """Return when connections are accepted."""

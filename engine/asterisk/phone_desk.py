@@ -34,6 +34,10 @@ _WORDS = {
 }
 
 
+TEXTS = tuple((text, "en") for text in _WORDS.values())
+"""Everything the desk says, to be spoken before the first agent dials in."""
+
+
 class Credentials(Protocol):
     """Who may sign in."""
 

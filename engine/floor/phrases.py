@@ -32,3 +32,10 @@ def unknown_number(language: str) -> Prompt:
     """The dialled number leads nowhere."""
     base = _language(language, _UNKNOWN_NUMBER)
     return Prompt(text=_UNKNOWN_NUMBER[base], language=base)
+
+
+def every(longest_line: int = 20) -> tuple[tuple[str, str], ...]:
+    """(text, language) of all that the floor may say to the first `longest_line` callers of a queue."""
+    places = [position(language, place) for language in _NEXT for place in range(1, longest_line + 1)]
+    unknown = [unknown_number(language) for language in _UNKNOWN_NUMBER]
+    return tuple((prompt.text, prompt.language) for prompt in (*places, *unknown))

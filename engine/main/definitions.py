@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -18,45 +18,33 @@ from engine.domain.facts import (
     QueueRemoved,
 )
 from engine.domain.flow import Flow
-from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy
-from engine.errors import ConfigError
+from engine.domain.policy import AgentProfile
+from engine.errors import CallwrightError, ConfigError
 from engine.floor import Floor
 from engine.flows.parser import parse
 from engine.runtime.ports import FactSink
+from engine.store.definitions import Definitions
 
 log = structlog.get_logger(__name__)
 
 
-class Defined(Protocol):
-    """The definitions a store holds."""
-
-    async def agents(self) -> list[AgentProfile]:
-        """Every agent."""
-
-    async def queues(self) -> list[QueuePolicy]:
-        """Every queue."""
-
-    async def numbers(self) -> list[NumberPolicy]:
-        """Every inbound number."""
-
-
-async def refresh(defined: Defined, flows: Path, floor: Floor, sink: FactSink) -> None:
+async def refresh(defined: Definitions, flows: Path, floor: Floor, sink: FactSink) -> None:
     """Tell the floor what changed while the engine was away. A broken flow file leaves the old version live."""
     state = floor.state
-    queues = {queue.id: queue for queue in await defined.queues()}
+    queues = {queue.id: queue for queue in await defined.queues.list()}
     for queue in queues.values():
         if state.queues.get(queue.id) != queue:
             sink.put(QueueDefined(queue=queue))
     for queue_id in state.queues.keys() - queues.keys():
         sink.put(QueueRemoved(queue_id=queue_id))
-    agents = {agent.id: agent for agent in await defined.agents()}
+    agents = {agent.id: agent for agent in await defined.agents.list()}
     for agent in agents.values():
         known = state.agents.get(agent.id)
         if known is None or known.profile != agent:
             sink.put(AgentDefined(agent=agent))
     for agent_id in state.agents.keys() - agents.keys():
         sink.put(AgentRemoved(agent_id=agent_id))
-    numbers = {number.e164: number for number in await defined.numbers()}
+    numbers = {number.e164: number for number in await defined.numbers.list()}
     for number in numbers.values():
         if state.numbers.get(number.e164) != number:
             sink.put(NumberDefined(number=number))
@@ -73,7 +61,35 @@ def read_flows(folder: Path) -> list[Flow]:
     flows = []
     for path in sorted(folder.glob("*.yaml")):
         try:
-            flows.append(parse(path.read_text(encoding="utf-8"), str(path)))
+            flows.append(parse(path.read_text(encoding="utf-8-sig"), str(path)))
         except (ConfigError, OSError, UnicodeDecodeError) as broken:
             log.error("flow file cannot be used; the old version stays live", file=path.name, why=str(broken))
     return flows
+
+
+class PhoneCredentials:
+    """Who may sign in at a telephone: the agent whose id was dialled, with his PIN."""
+
+    def __init__(self, defined: Definitions, now: Callable[[], int]) -> None:
+        self._defined = defined
+        self._now = now
+
+    async def agent_with_pin(self, code: str, pin: str) -> AgentProfile | None:
+        """The agent, or None: unknown, wrong PIN, or locked for now."""
+        try:
+            agent = await self._defined.agents.show(code)
+            right = await self._defined.pins.check(code, pin, self._now())
+        except CallwrightError as refused:
+            log.info("sign-in refused", agent_id=code, why=refused.error_id)
+            return None
+        return agent if right else None
+
+
+def texts(flows: Iterable[Flow]) -> set[tuple[str, str]]:
+    """(text, language) of every prompt that these flows may speak."""
+    found: set[tuple[str, str]] = set()
+    for flow in flows:
+        for node in flow.nodes.values():
+            prompts = (*getattr(node, "prompts", ()), *getattr(node, "sorry", ()))
+            found.update((prompt.text, prompt.language) for prompt in prompts if prompt.text)
+    return found

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import structlog
 
+from engine.asterisk import phone_desk
 from engine.bus.board import StateBoard
 from engine.bus.broker import EmbeddedBroker
 from engine.bus.connection import BrokerAddress
@@ -20,9 +21,10 @@ from engine.domain.commands import AnyCommand
 from engine.domain.events import AnyEvent
 from engine.domain.facts import DrainStarted, EngineStarted
 from engine.domain.values import SECOND
-from engine.floor import Floor
+from engine.errors import CallwrightError
+from engine.floor import Floor, phrases
 from engine.main import belief, switch
-from engine.main.definitions import refresh
+from engine.main.definitions import PhoneCredentials, read_flows, refresh, texts
 from engine.runtime.clock import Clock
 from engine.runtime.loop import FloorLoop
 from engine.runtime.ports import Telephony
@@ -67,6 +69,7 @@ class Engine:
         self._stack = AsyncExitStack()
         self._stopping = asyncio.Event()
         self._projected = 0
+        self._closed = False
 
     async def __aenter__(self) -> Engine:
         """Open the store, restore the floor, build the edges. Nothing is dialled, bridged or answered yet.
@@ -119,16 +122,19 @@ class Engine:
     def _build(self) -> None:
         settings = self.settings
         self.clerk = Clerk(self.journal, self.vault, self.projector)
-        self._stack.push_async_callback(self.clerk.close)
+        self._stack.push_async_callback(self._close_clerk)
         self.board = StateBoard(settings.site.name)
         clock = Clock(not_before=self.floor.state.now)
         relay = _Relay()
+        credentials = PhoneCredentials(self.definitions, clock.now)
         self.loop = FloorLoop(self.floor, clock, self.clerk, relay, (self._on_event,))
-        self.switch = switch.build(settings, self.floor, self.loop, self.vault, self.definitions)
+        self.switch = switch.build(settings, self.floor, self.loop, self.vault, credentials)
         relay.telephony = self.switch.telephony
         self._seat_board()
 
     def _seat_board(self) -> None:
+        for queue_id in self.floor.state.queues:
+            self.board.open_queue(queue_id, self.floor.state.now)
         for agent in self.floor.state.agents.values():
             self.board.seat(
                 agent.profile.id, agent.state, agent.since, seq=0, reason=agent.reason, mode=str(agent.mode)
@@ -139,6 +145,8 @@ class Engine:
 
     def _on_event(self, seq: int, event: AnyEvent) -> None:
         self.board.apply(event, seq)
+        if self.mqtt is not None:
+            self.mqtt.wake()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -149,6 +157,7 @@ class Engine:
         await self._start_bus()
         self.loop.handle(EngineStarted(version=version("callwright"), epoch=self.floor.state.epoch + 1))
         await refresh(self.definitions, self.settings.paths.flows, self.floor, self.loop)
+        await self._speak_ahead()
         tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             for name, work in (
@@ -169,11 +178,26 @@ class Engine:
             for task in tasks:
                 if task.get_name() != "clerk":
                     task.cancel()
+            await self._close_clerk()
+
+    async def _close_clerk(self) -> None:
+        """Once: by `run` at its end, or on the way out of an engine that never ran."""
+        if not self._closed:
+            self._closed = True
             await self.clerk.close()
 
     def stop(self) -> None:
-        """Ask to stop: what is being said to callers is finished, then Asterisk keeps them until the successor comes."""
+        """Ask to stop: what is being said to callers is finished, then Asterisk keeps them for the successor."""
         self._stopping.set()
+
+    async def _speak_ahead(self) -> None:
+        """Speech is made before anybody has to wait for it; from the second start on it is in the cache."""
+        flows = await asyncio.to_thread(read_flows, self.settings.paths.flows)
+        wanted = {*phone_desk.TEXTS, *phrases.every(), *texts(flows)}
+        try:
+            await self.switch.prompts.speak_all(sorted(wanted))
+        except* CallwrightError as missing:
+            log.error("some prompts cannot be spoken", texts=len(missing.exceptions), why=str(missing.exceptions[0]))
 
     async def _start_bus(self) -> None:
         mqtt = self.settings.mqtt
@@ -190,6 +214,8 @@ class Engine:
                 port=port,
                 username=mqtt.username or None,
                 password=mqtt.password.get_secret_value() or None,
+                ca_file=mqtt.ca_file,
+                plain_text=mqtt.plain_text,
             )
             self.mqtt = MqttLink(address, self.outbox, self._on_mqtt, board=self.board)
 
@@ -224,7 +250,7 @@ class Engine:
         self.switch.agi.shut_door()
         self.loop.put(DrainStarted())
         ends = self.loop.clock.now() + round((DRAIN_S - 5) * SECOND)
-        while (self.switch.agi.live or self.loop.backlog) and self.loop.clock.now() < ends:
+        while (self.switch.agi.live or self.loop.backlog) and self.loop.clock.now() < ends:  # noqa: ASYNC110 - of two parts
             await asyncio.sleep(0.05)
         log.info("drained", sessions_left=self.switch.agi.live)
 

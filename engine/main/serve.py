@@ -42,13 +42,26 @@ def run_bare(settings: Settings) -> int:
     logs.configure(settings.log)
     try:
         asyncio.run(serve(settings))
-    except* CallwrightError as group:
-        first = group.exceptions[0]
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        log.error("the engine cannot run", error_id=getattr(first, "error_id", "error"), why=str(first))
-        return getattr(first, "exit_code", 1)
+    except CallwrightError as wrong:
+        return _report(wrong)
+    except BaseExceptionGroup as group:
+        wrongs, rest = group.split(CallwrightError)
+        if rest is not None or wrongs is None:
+            raise
+        return _report(_leaves(wrongs)[0])
     return 0
+
+
+def _leaves(group: BaseExceptionGroup[CallwrightError]) -> list[CallwrightError]:
+    found: list[CallwrightError] = []
+    for each in group.exceptions:
+        found.extend(_leaves(each) if isinstance(each, BaseExceptionGroup) else [each])
+    return found
+
+
+def _report(wrong: CallwrightError) -> int:
+    log.error("the engine cannot run", error_id=wrong.error_id, why=str(wrong))
+    return wrong.exit_code
 
 
 async def serve(settings: Settings) -> None:

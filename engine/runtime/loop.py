@@ -48,12 +48,16 @@ class FloorLoop:
         self.clock = clock
         self._recorder = recorder
         self._telephony = telephony
-        self._observers = observers
+        self._observers = list(observers)
         self._inbox: deque[AnyFact] = deque()
         self._wake = asyncio.Event()
         self._full = False
         self.handled = 0
         self.last_seq = 0
+
+    def observe(self, observer: Callable[[int, AnyEvent], None]) -> None:
+        """Hear of every event from now on, with the journal's number of its fact. Must be quick and not raise."""
+        self._observers.append(observer)
 
     def put(self, fact: AnyFact) -> None:
         """Hand over one fact. A full inbox drops it and asks for a comparison with Asterisk once it is drained."""

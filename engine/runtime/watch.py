@@ -69,14 +69,17 @@ class Watch:
         while True:
             began = time.monotonic()
             code = self._once()
-            if self._stopping or code in HOPELESS:
+            if self._asked_to_stop() or code in HOPELESS:
                 return max(code, 0)
             short_lives = 0 if time.monotonic() - began > STEADY_S else short_lives + 1
             pause = PAUSES_S[min(short_lives, len(PAUSES_S) - 1)]
             self._say(f"the engine ended with {code}; starting it again in {pause:g} s")
             time.sleep(pause)
-            if self._stopping:
+            if self._asked_to_stop():
                 return 0
+
+    def _asked_to_stop(self) -> bool:
+        return self._stopping  # set by a signal: a type checker cannot see it change
 
     def _stop(self, number: int, _frame: object) -> None:
         self._stopping = True

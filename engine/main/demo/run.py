@@ -1,0 +1,201 @@
+"""Runs the demo: set up, sign in, let people call, watch, check, sum up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable
+
+import structlog
+
+from engine.domain.agent import AgentState
+from engine.domain.events import AnyEvent, InteractionAnswered
+from engine.domain.facts import AgentSignedIn
+from engine.domain.values import LegMode, Value
+from engine.errors import CallwrightError
+from engine.main import logs
+from engine.main.companions import companions
+from engine.main.console import LiveConsole
+from engine.main.demo import company, sums
+from engine.main.demo.crowd import Crowd
+from engine.main.demo.screen import Screen
+from engine.main.demo.site import DemoSite
+from engine.main.engine import Engine
+from engine.store.definitions import SkillDefinition
+
+log = structlog.get_logger(__name__)
+SETTLE_S = 75.0
+"""How long after the last call the demo waits at most for everybody to be done."""
+Say = Callable[[str], None]
+
+
+class Version(Value):
+    """The Asterisk the demo ran on."""
+
+    version: str
+
+
+class Verified(Value):
+    """All runs of `verify` during the demo, added up."""
+
+    ok: bool
+    violations: tuple[str, ...]
+    runs: int
+    live_calls_compared: int
+
+
+class DemoResult(Value):
+    """What `callwright demo --json` prints as its last line. `failures`: why the exit code is 1."""
+
+    asterisk: Version
+    inbound: sums.Inbound
+    far_side: sums.FarSide
+    verify: Verified
+    seconds: float
+    failures: tuple[str, ...] = ()
+
+
+class Demo:
+    """One demo. `before_sums` is called with the engine when all calls are over; tests tamper there."""
+
+    def __init__(self, seconds: float, *, headless: bool, seed: int, say: Say) -> None:
+        self.seconds = seconds
+        self.headless = headless
+        self.seed = seed
+        self.say = say
+        self.answered: list[InteractionAnswered] = []
+        self.compared = 0
+        self.runs = 0
+        self.violations: list[str] = []
+
+    async def run(self) -> DemoResult:
+        """Run to the end.
+
+        Raises:
+            CallwrightError: it could not be set up; with the mend.
+        """
+        name = f"demo{os.getpid()}"
+        async with DemoSite(name, company.AGENTS, self.say) as site:
+            async with Engine(site.settings) as engine:
+                await self._define(engine)
+                engine.loop.observe(self._on_event)
+                running = asyncio.create_task(engine.run(extra=companions(engine)))
+                try:
+                    return await self._play(site, engine, running)
+                finally:
+                    engine.stop()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await running
+
+    def _on_event(self, _seq: int, event: AnyEvent) -> None:
+        if isinstance(event, InteractionAnswered):
+            self.answered.append(event)
+
+    async def _define(self, engine: Engine) -> None:
+        for skill in company.SKILLS:
+            await engine.definitions.skills.add(SkillDefinition(id=skill, name=skill.title()))
+        for queue in company.QUEUES:
+            await engine.definitions.queues.add(queue)
+        for agent in company.AGENTS:
+            await engine.definitions.agents.add(agent)
+            await engine.definitions.pins.set(agent.id, company.PIN)
+        for number in company.NUMBERS:
+            await engine.definitions.numbers.add(number)
+
+    async def _play(self, site: DemoSite, engine: Engine, running: asyncio.Task[None]) -> DemoResult:
+        began = time.monotonic()
+        console = LiveConsole(engine)
+        crowd = Crowd(site.pstn, self.seed)
+        await self._until_up(engine, running)
+        await self._sign_in(site, engine)
+        ends = asyncio.get_running_loop().time() + self.seconds
+        with Screen(engine, site, headless=self.headless, say=self.say) as screen:
+            calls = asyncio.create_task(crowd.call_until(ends))
+            peak = asyncio.get_running_loop().time() + self.seconds * 0.7
+            while not calls.done():
+                await self._tick(screen, running, f"{max(0.0, ends - asyncio.get_running_loop().time()):.0f} s to go")
+                if not self.runs and asyncio.get_running_loop().time() > peak:
+                    await self._verify(console)
+            await calls
+            patience = asyncio.get_running_loop().time() + SETTLE_S
+            while engine.floor.state.interactions and asyncio.get_running_loop().time() < patience:
+                await self._tick(screen, running, "the last callers finish")
+            await self._verify(console)
+        await engine.clerk.barrier(engine.loop.last_seq)
+        await self.before_sums(engine)
+        return await self._sum_up(site, engine, time.monotonic() - began)
+
+    async def _until_up(self, engine: Engine, running: asyncio.Task[None]) -> None:
+        self.say("Starting the engine (the first start speaks all prompts) ...")
+        while engine.floor.state.blind or not engine.switch.agi.listening:
+            await asyncio.sleep(0.05)
+            if running.done():
+                await running
+
+    async def before_sums(self, engine: Engine) -> None:
+        """All calls are over and nothing is counted yet."""
+
+    async def _tick(self, screen: Screen, running: asyncio.Task[None], title: str) -> None:
+        screen.update(title)
+        await asyncio.sleep(0.25)
+        if running.done():
+            await running  # the engine died: its error is the demo's
+
+    async def _sign_in(self, site: DemoSite, engine: Engine) -> None:
+        self.say("Agents sign in: nailed-up legs by telephone with code and PIN, the others by command ...")
+        for agent in company.AGENTS:
+            if agent.mode is LegMode.NAILED_UP:
+                await site.pstn.agent_login(agent.id, company.PIN)
+        deadline = asyncio.get_running_loop().time() + 40
+        ready = False
+        while not ready:
+            for agent in company.AGENTS:
+                state = engine.floor.state.agents.get(agent.id)
+                at_desk = state is not None and state.state is AgentState.OFFLINE and state.reachable
+                if at_desk and agent.mode is LegMode.ON_DEMAND:
+                    engine.loop.put(AgentSignedIn(agent_id=agent.id, mode=agent.mode, by="demo"))
+            await asyncio.sleep(0.25)
+            ready = len(engine.floor.state.agents) == len(company.AGENTS) and all(
+                agent.can_take() for agent in engine.floor.state.agents.values()
+            )
+            if asyncio.get_running_loop().time() > deadline:
+                states = {a.profile.id: f"{a.state} {a.reason}" for a in engine.floor.state.agents.values()}
+                raise CallwrightError(f"the agents could not sign in: {states}", mend="see the log in var/")
+
+    async def _verify(self, console: LiveConsole) -> None:
+        report = await console.verify()
+        self.runs += 1
+        self.compared += report.live_calls_compared
+        self.violations += [f"{v.code} {','.join(v.ids)}" for v in report.violations]
+
+    async def _sum_up(self, site: DemoSite, engine: Engine, seconds: float) -> DemoResult:
+        truth = site.pstn.truth()
+        far = sums.FarSide(placed=len(truth.placed()), talked=len(truth.talked()))
+        rung = frozenset(agent.id for agent in company.AGENTS if agent.mode is LegMode.ON_DEMAND)
+        ours = await sums.inbound(engine.database, self.answered, rung)
+        failures = [*sums.disagreements(ours, far), *self.violations]
+        return DemoResult(
+            asterisk=Version(version=engine.switch.telephony.version),
+            inbound=ours,
+            far_side=far,
+            verify=Verified(
+                ok=not self.violations,
+                violations=tuple(self.violations),
+                runs=self.runs,
+                live_calls_compared=self.compared,
+            ),
+            seconds=round(seconds, 1),
+            failures=tuple(failures),
+        )
+
+
+def main(seconds: float, *, headless: bool, seed: int, say: Say) -> DemoResult:
+    """Run one demo in this process."""
+    logging.captureWarnings(capture=True)
+    from engine.settings import Log
+
+    logs.configure(Log(level="error"))
+    return asyncio.run(Demo(seconds, headless=headless, seed=seed, say=say).run())
