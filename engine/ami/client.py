@@ -93,7 +93,11 @@ class AmiClient:
         return self._response(action, timeout)
 
     def collect(self, action: Action, timeout: float = 10.0) -> Coroutine[Any, Any, list[Message]]:
-        """Send an action that is answered by a list; await its items, whole and in order. Raises as `send` does."""
+        """Send an action that is answered by a list; await its items, whole and in order. Raises as `send` does.
+
+        Use a client without events: a list prints callers' numbers raw, no event filter looks at it, and there every
+        event that such a number forges is dropped (see `codec`).
+        """
         return self._items(action, timeout)
 
     def oddities(self) -> Counter[Anomaly]:
