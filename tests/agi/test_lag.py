@@ -1,9 +1,14 @@
-"""Hostile peers do not hold up the event loop. `connect_and_close` and `stopped_readers` also serve the benchmark."""
+"""Hostile peers do not hold up the event loop. `connect_and_close` and `stopped_readers` also serve the benchmark.
+
+The tests judge the loop's own work (CPU time between two ticks), which neighbours on the machine cannot fake or hide;
+the benchmark judges the wall clock (`LagMeter.p99`), on a machine of its own.
+"""
 
 import asyncio
-import socket
+import statistics
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from engine.agi.call import AgiSession
 from engine.agi.server import AgiLimits
@@ -16,29 +21,56 @@ LAG_LIMIT_S = 0.05
 KNOCK = """
 import socket, sys
 port, count = int(sys.argv[1]), int(sys.argv[2])
+sys.stdin.readline()
 for _ in range(count):
     socket.create_connection(("127.0.0.1", port), timeout=20).close()
 """
-"""Another process, so that its own work does not count as the loop's lag."""
+
+DEAF = """
+import socket, sys
+port, count, environment = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+sys.stdin.readline()
+deaf = []
+for n in range(count):
+    peer = socket.create_connection(("127.0.0.1", port), timeout=20)
+    peer.sendall(environment.replace("UNIQUEID", f"1.{n}").encode())
+    deaf.append(peer)
+sys.stdin.read()
+"""
 
 
-async def connect_and_close(count: int) -> float:
-    """Let `count` peers connect and close at once; the loop's p99 lag in seconds."""
-    async with open_door() as server, LagMeter() as meter:
-        knocking = await asyncio.create_subprocess_exec(sys.executable, "-c", KNOCK, str(server.port), str(count))
+@asynccontextmanager
+async def peers(script: str, *arguments: str) -> AsyncIterator[asyncio.StreamWriter]:
+    """Hostile peers in a process of their own, started and waiting for a line on their input.
+
+    Neither their work nor the making of the process shall count as the loop's lag.
+    """
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, *arguments, stdin=pipe)
+    assert process.stdin is not None
+    try:
+        yield process.stdin
+    finally:
+        process.stdin.close()
         try:
-            async with asyncio.timeout(PATIENCE + count / 100):
-                assert await knocking.wait() == 0
-                while server.stats["no-environment"] < count:  # noqa: ASYNC110 - the meter must go on ticking
-                    await asyncio.sleep(0.001)
-        finally:
-            with suppress(ProcessLookupError):
-                knocking.kill()
-        return meter.p99
+            async with asyncio.timeout(PATIENCE):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
 
 
-async def stopped_readers(count: int) -> float:
-    """Let `count` peers open a session and never read nor answer; the loop's p99 lag in seconds.
+async def connect_and_close(count: int) -> LagMeter:
+    """Let `count` peers connect and close at once; the loop's lag meanwhile."""
+    async with open_door() as server, peers(KNOCK, str(server.port), str(count)) as go, LagMeter() as meter:
+        go.write(b"\n")
+        async with asyncio.timeout(PATIENCE + count / 100):
+            while server.stats["no-environment"] < count:  # noqa: ASYNC110 - the meter must go on ticking
+                await asyncio.sleep(0.001)
+        return meter
+
+
+async def stopped_readers(count: int) -> LagMeter:
+    """Let `count` peers open a session and never read nor answer; the loop's lag meanwhile.
 
     Each holds no more than the one command that waits for its reply.
     """
@@ -47,26 +79,28 @@ async def stopped_readers(count: int) -> float:
         while True:
             await session.set_variable("X", "v" * 1000)
 
-    async with open_door(flow, limits=AgiLimits(connections=count, connections_per_peer=count)) as server:
-        deaf: list[socket.socket] = []
-        async with LagMeter() as meter:
-            for n in range(count):
-                peer = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
-                peer.sendall(AgiPeer(f"1.{n}", SECRET).environment())
-                deaf.append(peer)
-                await asyncio.sleep(0)
-            async with asyncio.timeout(PATIENCE):
-                while server.live < count:  # noqa: ASYNC110 - the meter must go on ticking
-                    await asyncio.sleep(0.001)
-            lag = meter.p99
-        for peer in deaf:
-            peer.close()
-        return lag
+    limits = AgiLimits(connections=count, connections_per_peer=count)
+    environment = AgiPeer("UNIQUEID", SECRET).environment().decode()
+    async with (
+        open_door(flow, limits=limits) as server,
+        peers(DEAF, str(server.port), str(count), environment) as go,
+        LagMeter() as meter,
+    ):
+        go.write(b"\n")
+        async with asyncio.timeout(PATIENCE):
+            while server.live < count:  # noqa: ASYNC110 - the meter must go on ticking
+                await asyncio.sleep(0.001)
+        return meter
+
+
+async def busy_p99(measured: Callable[[int], Awaitable[LagMeter]], count: int) -> float:
+    """The median of three runs, so that one full garbage collection of the test's own heap does not decide."""
+    return statistics.median([(await measured(count)).busy_p99 for _ in range(3)])
 
 
 async def test_a_thousand_peers_that_connect_and_close() -> None:
-    assert await connect_and_close(1000) < LAG_LIMIT_S
+    assert await busy_p99(connect_and_close, 1000) < LAG_LIMIT_S
 
 
 async def test_peers_that_never_read() -> None:
-    assert await stopped_readers(100) < LAG_LIMIT_S
+    assert await busy_p99(stopped_readers, 100) < LAG_LIMIT_S
