@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The last fallback: the engine stays away, so note a number to call back. Needs Asterisk, Python and pyst2, nothing else.
+"""The last fallback: the engine stays away, so note a number to call back.
 
-Called by the dialplan as `AGI(rescue.py,SPOOL,LANGUAGE)`. Appends one line of JSON to `SPOOL/rescue-YYYYMMDD.jsonl` (UTC):
+Needs Asterisk, Python and pyst2, nothing else. Called by the dialplan as `AGI(rescue.py,SPOOL,LANGUAGE)`. Appends one
+line of JSON to `SPOOL/rescue-YYYYMMDD.jsonl` (UTC):
     id        uniqueid and start time; the engine imports each id once
     at        start, microseconds since 1970 UTC
     uniqueid  of the caller's channel

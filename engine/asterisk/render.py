@@ -1,8 +1,8 @@
 """Asterisk's configuration files, from a plan: what an operator installs and what the lab starts.
 
-The texts under `asterisk-config/` and `dialplans/` are fixed and readable as they stand; what differs between sites goes
-into a handful of generated `callwright_*.conf` files that the fixed ones include. So a value of the plan never lands
-in the middle of a fixed text, and each value is checked against the alphabet of its place before it is written.
+The texts under `asterisk-config/` and `dialplans/` are fixed and readable as they stand; what differs between sites
+goes into a handful of generated `callwright_*.conf` files that the fixed ones include. So a value of the plan never
+lands in the middle of a fixed text, and each value is checked against the alphabet of its place before it is written.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 """One running Asterisk with a complete configuration of its own.
 
-Everything of an instance lives in one folder: etc, data, db, spool, run, log, recordings, rescue. Several instances run from
-one tree; each has its own ports. The engine's process reads and writes the folder directly (host paths).
+Everything of an instance lives in one folder: etc, data, db, spool, run, log, recordings, rescue. Several instances
+run from one tree; each has its own ports. The engine's process reads and writes the folder directly (host paths).
 """
 
 import asyncio
@@ -17,7 +17,19 @@ from engine.lab.tree import AsteriskTree, SetupFailed
 
 _STOCK: Final = ("stasis", "features", "indications", "confbridge", "amd", "pjproject", "codecs", "udptl", "ccss")
 """Configuration taken over as the package ships it."""
-_PARTS: Final = ("etc", "data", "lib", "db", "spool", "run", "log/cel-custom", "recordings", "rescue", "lib/keys", "cache")
+_PARTS: Final = (
+    "etc",
+    "data",
+    "lib",
+    "db",
+    "spool",
+    "run",
+    "log/cel-custom",
+    "recordings",
+    "rescue",
+    "lib/keys",
+    "cache",
+)
 BOOT_S: Final = 60.0
 
 
@@ -211,7 +223,9 @@ class Instance:
         return "[directories]\n" + "\n".join(lines) + f"\n\n[options]\n{options}"
 
     def _link_data(self) -> None:
-        shipped = next(p for p in ("usr/share/asterisk", "var/lib/asterisk") if (self.tree.root / p / "sounds").exists())
+        shipped = next(
+            p for p in ("usr/share/asterisk", "var/lib/asterisk") if (self.tree.root / p / "sounds").exists()
+        )
         data = self.home / "data"
         real = ("sounds", "agi-bin")  # made before the rest is linked, so that they become folders of our own
         for folder in real:

@@ -1,6 +1,7 @@
-"""The sounds callers hear when no engine speaks: texts of `dialplans/prompts.toml`, spoken by espeak-ng, shaped by sox.
+"""The sounds callers hear when no engine speaks: texts of `dialplans/prompts.toml`, spoken by espeak-ng.
 
-Files are 8 kHz, 16-bit, mono WAV: what Asterisk's telephone codecs want. A second call finds a stamp and returns at once.
+Files are 8 kHz, 16-bit, mono WAV (shaped by sox): what Asterisk's telephone codecs want. A second call finds a stamp
+and returns at once.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The simulated public telephone network: a second Asterisk with people who call and agents' phones.
 
-People speak in tones: a caller sounds 1300 Hz, an agent 1850 Hz, and each notes when it hears the other. What they noted
-stands in the network's own CEL (`truth`), which the site under test cannot influence.
+People speak in tones: a caller sounds 1300 Hz, an agent 1850 Hz, and each notes when it hears the other. What they
+noted stands in the network's own CEL (`truth`), which the site under test cannot influence.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from engine.errors import AsteriskUnreachable, NotFound
-from engine.lab.truth import Test, Truth, read
 from engine.lab.instance import Instance
 from engine.lab.loopback import free_port, rtp_block
 from engine.lab.tree import AsteriskTree
+from engine.lab.truth import Test, Truth, read
 from engine.lab.wire import Wire
 
 Script = Literal["patient", "impatient", "silent", "at_once"]
@@ -99,7 +99,7 @@ class Pstn:
             The call's id: the uniqueid of its leg here.
         """
         call_id = f"call-{next(self._serial)}"
-        variables = {"P_DELAY": delay, "P_DIGITS": digits, "P_TALK": talk, "P_WAIT": wait}
+        variables: dict[str, float | str] = {"P_DELAY": delay, "P_DIGITS": digits, "P_TALK": talk, "P_WAIT": wait}
         if listen is not None:
             variables["P_LISTEN"] = self.instance.seen(listen)
         await self._originate(f"PJSIP/{number_to}@site", call_id, script, number_from, wait, variables)
@@ -128,9 +128,7 @@ class Pstn:
             raise NotFound(f"no desk {code}", where="desks", mend=f"one of {', '.join(self._desks)}")
         call_id = call_id or f"desk-{code}-{next(self._serial)}"
         variables: dict[str, float | str] = {"P_DELAY": delay, "P_DIGITS": digits}
-        await self._originate(
-            f"PJSIP/{dialled}@phone-{code}", call_id, "desk_login", f"desk{code}", 30.0, variables
-        )
+        await self._originate(f"PJSIP/{dialled}@phone-{code}", call_id, "desk_login", f"desk{code}", 30.0, variables)
         return call_id
 
     async def desk(
@@ -142,7 +140,7 @@ class Pstn:
             await self._send("Setvar", Variable=f"DESK_{code}{name}", Value=value)
 
     async def hang_up(self, call_id: str) -> None:
-        """This person hangs up now; nothing happens if the call is over."""
+        """The person hangs up now; nothing happens if the call is over."""
         leg = self.truth().call(call_id)
         if leg is not None and leg.ended is None:
             await self.wire.send("Hangup", Channel=leg.channel)

@@ -37,7 +37,7 @@ def read(folder: Path = APT) -> tuple[Archive, ...]:
 
 
 def base(archives: Iterable[Archive], codename: str) -> Archive | None:
-    """The archive that carries the distribution's own release (`codename`), not a vendor's extra or security updates."""
+    """The archive of the distribution's own release (`codename`), not a vendor's extra or security updates."""
     return next((archive for archive in archives if codename in archive.suites), None)
 
 

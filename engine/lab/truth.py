@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 
-
 _DESK: Final = re.compile(r"desk[0-9A-Za-z]+")
 
 
@@ -27,6 +26,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     exten: str = ""
     context: str = ""
     extra: str = msgspec.field(name="eventextra", default="")
+
+
+class _HangupExtra(msgspec.Struct, frozen=True):
+    hangupcause: int | None = None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +112,6 @@ def _call(leg: list[Row]) -> Call:
 def _cause(extra: str) -> int | None:
     """The cause out of a hang-up's extra text, which is JSON within JSON: {"hangupcause":16,...}."""
     try:
-        return int(msgspec.json.decode(extra or "{}", type=dict[str, object])["hangupcause"])  # type: ignore[call-overload]
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return msgspec.json.decode(extra, type=_HangupExtra).hangupcause
+    except msgspec.MsgspecError:
         return None

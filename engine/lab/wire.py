@@ -52,9 +52,10 @@ class Wire:
         serial = f"lab{self._serial}"
         lines = [f"Action: {action}", f"ActionID: {serial}"]
         for name, value in headers.items():
-            for one in value if isinstance(value, list) else [value]:
-                lines.append(f"{name.replace('_', '-')}: {one}")
-        future = self._answers[serial] = asyncio.get_running_loop().create_future()
+            values = value if isinstance(value, list) else [value]
+            lines.extend(f"{name.replace('_', '-')}: {one}" for one in values)
+        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self._answers[serial] = future
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         async with asyncio.timeout(_ANSWER_S):
             return await future

@@ -1,7 +1,7 @@
 """A stand-in engine of a hundred lines: a FastAGI server whose answers a test writes down, and nothing else.
 
-It lets the dialplan be judged before and beside the real engine. It can be closed (connection refused), cut (all sessions
-dropped, as by kill -9) and frozen (accepts and reads, never answers, as under SIGSTOP).
+It lets the dialplan be judged before and beside the real engine. It can be closed (connection refused), cut (all
+sessions dropped, as by kill -9) and frozen (accepts and reads, never answers, as under SIGSTOP).
 """
 
 import asyncio

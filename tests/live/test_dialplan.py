@@ -73,7 +73,9 @@ def complaints(site: Site) -> list[str]:
     """Asterisk's own errors; refused connections to a dead engine are what these tests bring about."""
     log = (site.asterisk.home / "log" / "messages").read_text().splitlines()
     expected = ("FastAGI failed", "Connecting to", "Connect to")
-    return [line for line in log if ("ERROR" in line or "rescue.py" in line) and not any(word in line for word in expected)]
+    return [
+        line for line in log if ("ERROR" in line or "rescue.py" in line) and not any(word in line for word in expected)
+    ]
 
 
 async def test_a_caller_and_an_idle_agent_hear_each_other_and_the_agent_is_idle_again(site: Site) -> None:
@@ -132,6 +134,24 @@ async def test_an_agent_rung_for_one_call_is_bridged_and_let_go_with_it(site: Si
         await site.ami.until(Event="Hangup", Uniqueid="leg-ondemand-1")
 
 
+async def test_bridges_made_the_moment_both_wait_all_come_back(site: Site) -> None:
+    """A bridge can come while the plan is still on its way from "hold" or "idle" to Wait: both sides must notice it."""
+    async with engine(site) as scripted:
+        agent = await idle_agent(site)
+        for turn in range(8):
+            mark = len(site.ami.events)
+            await site.pstn.place(f"+493012345{turn}", DIALLED, "silent", wait=20)
+            caller = await phase(site, "hold", since=mark)
+            await bridge(site, caller, agent)
+            if turn % 2:
+                await site.ami.send("Hangup", Channel=caller["Channel"])
+            else:  # the agent's side leaves the bridge: the caller must come to "after" at once
+                where = {"Context": "callwright-agents", "Exten": "idle", "Priority": "1"}
+                await site.ami.send("Redirect", Channel=agent["Channel"], **where)
+                await scripted.until_asked("after", turn // 2 + 1, timeout_s=3)
+            agent = await phase(site, "idle", since=mark, timeout_s=3)
+
+
 @pytest.mark.parametrize(("after", "then"), [("hold", "hold"), ("flow", "flow"), ("hangup", "")])
 async def test_after_the_agent_hangs_up_the_engine_says_where_the_caller_goes(
     site: Site, after: str, then: str
@@ -167,7 +187,9 @@ async def test_a_bridge_that_comes_while_the_engine_is_being_polled(site: Site) 
         await site.ami.send("Hangup", Channel=idle["Channel"])
         await scripted.until_asked("after")
 
-        polled = next(session for (path, _), session in zip(scripted.asked, scripted.sessions, strict=True) if path == "poll")
+        polled = next(
+            session for (path, _), session in zip(scripted.asked, scripted.sessions, strict=True) if path == "poll"
+        )
         assert polled.hung_up, "the poll's session sees a hang-up although the call lives"
 
 
@@ -252,9 +274,9 @@ async def test_a_caller_who_hangs_up_in_the_rescue_is_still_noted(site: Site) ->
     await phase(site, "rescue", timeout_s=RESCUE_AFTER_S + 12)
     await site.pstn.hang_up(call)
     async with asyncio.timeout(10):
-        while not spool(site):
+        while not (noted := spool(site)):  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
-    [line] = spool(site)
+    [line] = noted
     assert (line["caller"], line["number"], line["outcome"]) == (CALLER, "", "hung-up")
     assert complaints(site) == []
 
