@@ -75,14 +75,14 @@ class Sessions:
         wanted = SCRIPTS.get(request.script)
         if wanted is None:
             return AgiVerdict(admitted=False, reason="unknown-script")
-        if request.context not in wanted:
-            return AgiVerdict(admitted=False, reason="wrong-context")
         leg = LegId(request.uniqueid)
         ends = asyncio.get_running_loop().time() + ADMISSION_S
         while leg not in self._channels.known:
             if asyncio.get_running_loop().time() > ends:
                 return AgiVerdict(admitted=False, reason="unknown-channel")
             await asyncio.sleep(0.01)
+        if self._channels.known[leg].context not in wanted:
+            return AgiVerdict(admitted=False, reason="wrong-context")  # by AMI's word: what AGI says can be forged
         return AgiVerdict(admitted=True)
 
     def give(self, order: Order) -> bool:
