@@ -140,6 +140,7 @@ class AmiRefused(AmiError):
         self.message = message
         self.headers = headers
 
+
 # --- agi -------------------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +193,12 @@ class StoreUnavailable(CallwrightError):
     """The database does not answer, is locked, or is full. Nothing was changed; trying again may work."""
 
     error_id = "store-unavailable"
+
+
+class StoreWentBack(StoreUnavailable):
+    """The database has less than it had: restored or failed over while the engine ran. Only a restart mends it."""
+
+    error_id = "store-went-back"
 
 
 class StoreTooNew(ConfigError):

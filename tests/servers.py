@@ -163,7 +163,8 @@ class PostgresServer:
             done = subprocess.run([*command, "-d", database, "-c", sql], capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 return
-            if "starting up" not in done.stderr or time.monotonic() > deadline:
+            # "starting up", or after a crash "not yet accepting connections": it comes by itself
+            if "the database system is" not in done.stderr or time.monotonic() > deadline:
                 raise RuntimeError(done.stderr)
 
     def _program(self, name: str) -> str:

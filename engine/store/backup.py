@@ -31,7 +31,7 @@ async def backup(url: str, path: Path) -> None:
     :raises ConfigError: pg_dump is needed and not installed.
     :raises StoreUnavailable: it could not be read; no file is left behind.
     """
-    if path.exists():
+    if await asyncio.to_thread(path.exists):
         raise Conflict("there is a file already", where=str(path), mend="Choose another name.")
     parsed = parse_url(url)
     draft = path.with_name(path.name + ".draft")
@@ -54,7 +54,7 @@ async def restore(url: str, path: Path) -> None:
     :raises ConfigError: the file is no sound backup of this kind of database, or pg_restore is not installed.
     :raises StoreUnavailable: the database is away or in use; it is as it was.
     """
-    if not path.is_file():
+    if not await asyncio.to_thread(path.is_file):
         raise NotFound("there is no such file", where=str(path), mend="Name a file that `db backup` wrote.")
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":

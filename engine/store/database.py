@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -106,8 +106,9 @@ class Database:
     async def writing(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
         """Lend a connection in a transaction that commits at the end, and rolls back on any error.
 
-        `durable` syncs the commit, and with it every earlier one. Without it a power cut may take back the last commits
-        (never a crash of the engine): right for what the journal can rebuild.
+        `durable` syncs the commit, and with it every earlier one. Without it SQLite leaves that to its next checkpoint,
+        and a power cut may take back the last commits: right for what the journal rebuilds at the next start.
+        PostgreSQL always syncs: it may crash while the engine lives on, and then nobody would rebuild anything.
 
         :raises StoreUnavailable: the database is away, locked or full; nothing was changed.
         """
@@ -132,7 +133,7 @@ def open_database(url: str) -> Database:
 
 def _engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     else:
@@ -140,14 +141,15 @@ def _engine(url: URL) -> AsyncEngine:
             url,
             pool_size=5,
             max_overflow=5,
+            pool_pre_ping=True,
             pool_timeout=CONNECT_WITHIN_S,
+            hide_parameters=True,  # error texts reach logs, and parameters hold people's numbers
             connect_args={
                 "timeout": CONNECT_WITHIN_S,
                 "command_timeout": ANSWER_WITHIN_S,
                 "server_settings": {"application_name": "callwright", "lock_timeout": str(BUSY_TIMEOUT_MS)},
             },
         )
-        event.listen(engine.sync_engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -170,12 +172,3 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
         connection.info["synchronous"] = wanted
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get("callwright_durable", True):
-        return
-    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-
-
-__all__ = ["Connection", "Database", "Engine", "explained", "is_passing", "open_database", "parse_url"]

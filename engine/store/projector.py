@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.domain.events import AnyEvent
-from engine.errors import Conflict
+from engine.errors import Conflict, StoreWentBack
 from engine.store.database import Database
 from engine.store.fold import Changes, Update, fold
 from engine.store.outbox import Outbox
@@ -47,6 +47,7 @@ class Projector:
         self._database = database
         self._topics = topics
         self._outbox = outbox
+        self._applied = 0
         self.skipped = 0
         """Facts whose events the database refused for good: a bug, logged, and not allowed to stop the rest."""
 
@@ -57,6 +58,7 @@ class Projector:
 
         :raises Conflict: the tables belong to another journal.
         """
+        self._applied = 0
         async with self._database.writing() as connection:
             row = (await connection.execute(select(_PROJECTION))).one_or_none()
             if row is None:
@@ -91,11 +93,14 @@ class Projector:
         A fact whose events the database refuses for good is left out alone, counted and logged.
 
         :raises StoreUnavailable: nothing was changed; call again.
+        :raises StoreWentBack: the database lost facts that it had.
         """
         try:
             await self._apply(batch, vault, durable=durable)
         except (DBAPIError, StatementError) as refused:
             await self._apply_apart(batch, refused)
+        if batch:
+            self._applied = max(self._applied, batch[-1][0])
         if self._outbox is not None:
             self._outbox.filled.set()
 
@@ -130,6 +135,13 @@ class Projector:
     async def _write(self, connection: AsyncConnection, batch: Batch, skipped: int) -> None:
         lock = select(_PROJECTION.c.last_seq).with_for_update()
         last = (await connection.execute(lock)).scalar_one()
+        if last < self._applied:
+            # A restored backup, or a standby that had not caught up: going on would leave a gap for ever.
+            raise StoreWentBack(
+                f"the database holds facts up to {last}, but had {self._applied} before",
+                where="store.url",
+                mend="Restart the engine: it replays the journal from there.",
+            )
         news = [(seq, events) for seq, events in batch if seq > last]
         if not news:
             return

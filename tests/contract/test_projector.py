@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 
 from engine.domain.events import AnyEvent, CallbackPromised
 from engine.domain.values import SECOND, Token
-from engine.errors import Conflict
+from engine.errors import Conflict, StoreWentBack
 from engine.store.database import Database
 from engine.store.outbox import Outbox
 from engine.store.projector import Projector
@@ -133,6 +133,14 @@ async def test_another_journal_is_refused_until_adopted(database: Database) -> N
     assert [row["id"] for row in await rows(database, Conversation)] == ["i1", "i2"]
 
 
+async def test_a_database_that_lost_facts_is_noticed(database: Database) -> None:
+    projector = await filled(database, answered("i1").events)
+    async with database.writing() as connection:
+        await connection.execute(table(Projection).update().values(last_seq=1))
+    with pytest.raises(StoreWentBack, match="Restart"):
+        await projector.apply(99, ())
+
+
 async def test_topics_go_to_the_outbox_in_order_and_leave_when_done(database: Database) -> None:
     outbox = Outbox(database)
     projector = Projector(
@@ -171,7 +179,8 @@ async def test_a_fact_the_database_refuses_does_not_stop_the_others(database: Da
 
 
 async def test_a_promise_marks_the_rescued_callback(database: Database) -> None:
-    columns = {"id": "s1", "uniqueid": "u", "number": "num_1", "language": "en", "taken_us": T0, "promised_us": None}
+    people = {"id": "s1", "uniqueid": "u", "dialled": "", "number": "num_1", "outcome": "callback"}
+    columns: dict[str, object] = {**people, "language": "en", "taken_us": T0, "promised_us": None}
     async with database.writing() as connection:
         await connection.execute(table(RescueCallback).insert(), [columns, columns | {"id": "s2"}])
     await filled(database, [CallbackPromised(at=T0 + 5, number=Token("num_1"), spool_id="s1")])

@@ -1,0 +1,82 @@
+"""Migrations lead to the tables in code, and a database of the future is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from engine.errors import ConfigError, StoreTooNew, StoreUnavailable
+from engine.store.database import Database, open_database
+from engine.store.schema import current, head, upgrade
+from engine.store.tables import Row
+
+
+async def test_migrations_make_the_tables_of_the_code(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Row.metadata))
+
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_upgrading_twice_changes_nothing(url: str) -> None:
+    assert await current(url) is None
+    assert await upgrade(url) == head()
+    assert await upgrade(url) == head()
+    assert await current(url) == head()
+
+
+async def test_two_engines_may_upgrade_at_once(url: str) -> None:
+    assert list(await asyncio.gather(upgrade(url), upgrade(url))) == [head(), head()]
+
+
+async def test_a_database_of_the_future_is_refused_and_left_alone(database: Database, url: str) -> None:
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreTooNew, match="9999"):
+        await upgrade(url)
+    assert await current(url) == "9999"
+
+
+async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
+    async def fail() -> None:
+        async with database.writing() as connection:
+            await connection.execute(text("INSERT INTO unit (id, name) VALUES ('gone', 'Gone')"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with database.reading() as connection:
+        assert (await connection.execute(text("SELECT id FROM unit"))).scalars().all() == ["main"]
+
+
+async def test_readers_and_a_writer_do_not_wait_for_each_other(database: Database) -> None:
+    async with asyncio.timeout(4):  # less than the busy time-out
+        async with database.writing() as writer:
+            await writer.execute(text("INSERT INTO unit (id, name) VALUES ('north', 'North')"))
+            async with database.reading() as reader:
+                assert (await reader.execute(text("SELECT count(*) FROM unit"))).scalar_one() == 1
+        async with database.reading() as reader:
+            before = (await reader.execute(text("SELECT count(*) FROM unit"))).scalar_one()
+            async with database.writing(durable=False) as writer:
+                await writer.execute(text("INSERT INTO unit (id, name) VALUES ('south', 'South')"))
+            assert (await reader.execute(text("SELECT count(*) FROM unit"))).scalar_one() == before == 2
+
+
+@pytest.mark.parametrize("bad", ["", "no url", "mysql://host/x", "sqlite://", "sqlite:///:memory:"])
+def test_urls_that_cannot_be_used_say_what_can(bad: str) -> None:
+    with pytest.raises(ConfigError, match="sqlite:///FILE"):
+        open_database(bad)
+
+
+async def test_a_server_that_is_away_is_no_surprise() -> None:
+    database = open_database("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(StoreUnavailable, match="does not serve"):
+        async with database.reading():
+            pass
+    await database.close()
