@@ -19,6 +19,8 @@ from engine.lab.wire import Wire
 ROOT = Path(__file__).resolve().parents[2]
 DESKS = {"1001": "passw0rd-1001", "1002": "passw0rd-1002"}
 RESCUE_AFTER_S = 6
+WATCHER = "[watcher]\nsecret = live-test-watcher\nread = all\npermit = 127.0.0.1/255.255.255.255\n"
+"""An AMI user of the operator's own, in the file that is theirs: sees every event, may do nothing."""
 
 
 class Site(msgspec.Struct, kw_only=True):
@@ -68,7 +70,8 @@ async def site(tree: AsteriskTree) -> AsyncIterator[Site]:
         trunks=(TrunkEndpoint(name="pstn", host=TRUNK_HOST, port=pstn.trunk_port),),
     )
     scripts = {"rescue.py": (ROOT / "dialplans" / "agi" / "rescue.py").read_text()}
-    asterisk = Instance(tree, name, render(plan), agi=scripts, sounds=speak_all(ROOT / ".asterisk" / "prompts"))
+    files = {**render(plan), "callwright_manager_custom.conf": WATCHER}
+    asterisk = Instance(tree, name, files, agi=scripts, sounds=speak_all(ROOT / ".asterisk" / "prompts"))
     await asterisk.start()
     try:
         async with pstn, Wire(ami, plan.ami_secret, keep=True) as wire:
