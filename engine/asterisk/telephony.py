@@ -119,7 +119,11 @@ class Telephony:
         if message.event == "FullyBooted":
             self.resync("fully booted")
             return
-        for fact in self.channels.facts(message):
+        forged = self.channels.forged
+        facts = self.channels.facts(message)
+        if self.channels.forged > forged:
+            self.resync("an event with repeated headers")  # not believed, so what it hid must be looked up
+        for fact in facts:
             leg = getattr(fact, "leg", None)
             if self._fresh is not None and leg is not None:
                 self._fresh.add(leg)

@@ -43,7 +43,7 @@ class Crowd:
             script="impatient" if impatient else "patient",
             digit=dice.choice("112"),
             delay=ANSWER_TO_MENU_S + dice.random() * 1.5,
-            talk=dice.uniform(5.0, 10.0),
+            talk=dice.uniform(6.0, 12.0),
             wait=dice.uniform(7.5, 13.0) if impatient else 60.0,
         )
 
