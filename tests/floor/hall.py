@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from engine.domain import facts as f
 from engine.domain.agent import AgentState
-from engine.domain.commands import AnyCommand, Ask, Bridge, Publish, RingAgent
+from engine.domain.commands import AnyCommand, Ask, Bridge, Publish, Release, RingAgent
 from engine.domain.events import AnyEvent
 from engine.domain.facts import AnyFact, SeenLeg
 from engine.domain.flow import Enqueue, Flow, HangUpNode, Menu, Say
@@ -75,7 +75,7 @@ def profile(agent_id: str, mode: LegMode = LegMode.ON_DEMAND, **skills: int) -> 
 class Hall:
     """One floor. Defined: queues sales and care (care has an `after` node), agents 101 nailed-up and 102 on demand."""
 
-    def __init__(self, *, checked: bool = True) -> None:
+    def __init__(self) -> None:
         self.floor = Floor()
         self.now = START
         self.ledger = Ledger()
@@ -83,7 +83,7 @@ class Hall:
         self.log: list[AnyCommand] = []
         self.events: list[AnyEvent] = []
         self.steps: list[tuple[AnyCommand, ...]] = []
-        self.checked = checked
+        self.open_asks: dict[LegId, str] = {}
         self._count = 0
         self.tell(f.EngineStarted(version="t", epoch=1))
         self.tell(f.QueueDefined(queue=queue("sales")))
@@ -99,6 +99,8 @@ class Hall:
     def tell(self, fact: AnyFact) -> tuple[AnyCommand, ...]:
         """Tell one fact now; returns the commands without the published events."""
         self.told.append((fact, self.now))
+        if isinstance(fact, f.Asked) and self.open_asks.get(fact.leg) == fact.ask:
+            del self.open_asks[fact.leg]
         all_commands = self.floor.handle(fact, self.now)
         self.steps.append(all_commands)
         commands = []
@@ -109,10 +111,22 @@ class Hall:
             else:
                 commands.append(command)
         self.log.extend(commands)
-        if self.checked:
-            check(self.floor, self.now)
-            self.ledger.check(self.floor.state)
+        for command in commands:
+            if isinstance(command, Ask):
+                self.open_asks[command.leg] = command.ask
+            elif isinstance(command, Release):
+                self.open_asks.pop(command.leg, None)
+        check(self.floor, self.now)
+        self.ledger.check(self.floor.state)
+        self._check_nobody_in_silence()
         return tuple(commands)
+
+    def _check_nobody_in_silence(self) -> None:
+        """A caller in our hands is being asked something, or he would hear nothing for ever."""
+        for interaction in self.floor.state.interactions.values():
+            leg = self.floor.state.legs.get(interaction.leg)
+            if leg is not None and leg.controlled:
+                assert leg.id in self.open_asks, f"{leg.id} is in our hands and nothing is said to him"
 
     def wait(self, seconds: float) -> tuple[AnyCommand, ...]:
         """Let time pass, keeping every deadline on the way; returns all commands that this caused."""
