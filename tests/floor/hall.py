@@ -18,7 +18,7 @@ from engine.domain.interaction import InteractionState
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, RoutingStep, SkillNeed
 from engine.domain.values import SECOND, AgentId, AskOutcome, InteractionId, LegId, LegMode, Prompt, QueueId, Token
 from engine.floor import Floor
-from engine.floor.state import Agent, Interaction
+from engine.floor.state import Agent, Interaction, Leg
 from tests.floor.ledger import Ledger, check
 
 START = 1_700_000_000 * SECOND
@@ -229,6 +229,21 @@ class Hall:
         """The engine is killed and comes back with its snapshot; Asterisk is yet to be seen."""
         self.floor = Floor.restore(self.floor.snapshot())
         self.tell(f.EngineStarted(version="t", epoch=epoch))
+
+    def picture(self) -> dict[LegId, SeenLeg]:
+        """What Asterisk shows when it holds exactly what the floor believes."""
+        return {leg: SeenLeg(leg=leg, place=self._place(leg), bridge=known.bridge) for leg, known in self._legs()}
+
+    def _legs(self) -> list[tuple[LegId, Leg]]:
+        return sorted(self.floor.state.legs.items())
+
+    def _place(self, leg: LegId) -> str:
+        known = self.floor.state.legs[leg]
+        if known.agent_id is not None:
+            nailed = self.agent(known.agent_id).leg == leg
+            return "ringing" if known.ringing else "idle" if nailed else "ringed"
+        state = self.floor.state.interactions[known.interaction_id or InteractionId("")]
+        return "hold" if state.held or known.bridge else "flow"
 
     def see(self, *legs: SeenLeg, rebooted: bool = False) -> tuple[AnyCommand, ...]:
         return self.tell(f.AsteriskSeen(legs=legs, rebooted=rebooted))
