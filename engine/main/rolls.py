@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from engine.domain.facts import (
     NumberRemoved,
     QueueDefined,
     QueueRemoved,
+    TimePassed,
     WrapUpFinished,
 )
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
@@ -51,6 +52,7 @@ async def tell(engine: Engine, *facts: AnyFact) -> None:
     """
     for fact in facts:
         engine.loop.handle(fact)
+    engine.loop.put(TimePassed())  # the loop sleeps until the deadline it knew: wake it for the new one
     try:
         async with asyncio.timeout(ON_DISK_WITHIN_S):
             await engine.clerk.barrier(engine.loop.last_seq)
@@ -222,7 +224,7 @@ class LiveQueues(LiveRoll[QueueView, QueuePolicy]):
         return await self.change(id_, {"open": False})
 
     def _shown(self, policy: QueuePolicy) -> QueueView:
-        crowd = sights.crowd(self._engine.floor.state, policy)
+        crowd = sights.crowd(self._engine.floor.state, policy, self._engine.loop.clock.now())
         return QueueView(**msgspec.structs.asdict(policy), **crowd._asdict())  # type: ignore[arg-type]
 
     def _check(self, policy: QueuePolicy) -> None:
@@ -262,6 +264,10 @@ class LiveNumbers(LiveRoll[NumberPolicy, NumberPolicy]):
 class LiveSkills(LiveRoll[Skill, SkillDefinition]):
     """Skills; the floor knows them only by the agents and queues that name them."""
 
+    async def add(self, policy: Skill | SkillDefinition) -> Skill:
+        """Define a new one."""
+        return await super().add(SkillDefinition(id=policy.id, name=policy.name))
+
     def _shown(self, policy: SkillDefinition) -> Skill:
         return Skill(id=policy.id, name=policy.name)
 
@@ -275,6 +281,3 @@ class LiveTrunks(LiveRoll[TrunkPolicy, TrunkPolicy]):
 
     def _shown(self, policy: TrunkPolicy) -> TrunkPolicy:
         return policy
-
-
-Wrapped = Callable[[Engine], LiveRoll[Any, Any]]

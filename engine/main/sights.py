@@ -11,7 +11,6 @@ from engine.acd.matching import Decision
 from engine.domain.agent import AgentState
 from engine.domain.interaction import InteractionState
 from engine.domain.policy import AgentProfile, QueuePolicy
-from engine.domain.values import LegId
 from engine.floor import Floor
 from engine.floor.state import Agent, FloorState, Interaction
 from engine.main.moments import moment, seconds
@@ -42,17 +41,17 @@ class Crowd(NamedTuple):
     agents_free: int
 
 
-def crowd(state: FloorState, queue: QueuePolicy) -> Crowd:
+def crowd(state: FloorState, queue: QueuePolicy, now: int) -> Crowd:
     """Count a queue's interactions and agents."""
     inside = [each for each in state.interactions.values() if each.queue_id == queue.id]
     waiting = [each for each in inside if each.state is _S.WAITING]
-    oldest = min((each.entered_at for each in inside if each.state in (_S.WAITING, _S.OFFERED)), default=state.now)
+    oldest = min((each.entered_at for each in inside if each.state in (_S.WAITING, _S.OFFERED)), default=now)
     serving = [agent for agent in state.agents.values() if _serves(agent.profile, queue)]
     return Crowd(
         waiting=len(waiting),
         offered=sum(1 for each in inside if each.state is _S.OFFERED),
         talking=sum(1 for each in inside if each.state is _S.TALKING),
-        longest_wait_s=seconds(max(0, state.now - oldest)),
+        longest_wait_s=seconds(max(0, now - oldest)),
         agents_signed_in=sum(1 for agent in serving if agent.state is not AgentState.OFFLINE),
         agents_free=sum(1 for agent in serving if agent.can_take()),
     )
@@ -106,7 +105,7 @@ def shown_name(token: str | None, known: Mapping[str, str], *, reveal: bool) -> 
     return value if reveal else HIDDEN
 
 
-def call_view(state: FloorState, call: Interaction, known: Mapping[str, str], *, reveal: bool) -> CallView:
+def call_view(state: FloorState, call: Interaction, known: Mapping[str, str], now: int, *, reveal: bool) -> CallView:
     """A live call. `known` resolves the caller's tokens."""
     talking = call.state is _S.TALKING and call.talk_since
     waiting = call.state in (_S.WAITING, _S.OFFERED)
@@ -123,14 +122,14 @@ def call_view(state: FloorState, call: Interaction, known: Mapping[str, str], *,
         queue_id=call.queue_id,
         agent_id=call.agent_id,
         held=call.held,
-        waited_s=seconds(_waited_us(state, call) if waiting or talking else 0),
-        talk_s=seconds(call.talk_us + (max(0, state.now - call.talk_since) if talking else 0)),
+        waited_s=seconds(_waited_us(call, now) if waiting or talking else 0),
+        talk_s=seconds(call.talk_us + (max(0, now - call.talk_since) if talking else 0)),
         legs=tuple(_legs(state, call)),
     )
 
 
-def _waited_us(state: FloorState, call: Interaction) -> int:
-    until = call.talk_since if call.state is _S.TALKING else state.now
+def _waited_us(call: Interaction, now: int) -> int:
+    until = call.talk_since if call.state is _S.TALKING else now
     return max(0, until - call.entered_at) if call.entered_at else 0
 
 
@@ -160,7 +159,9 @@ def flow_views(state: FloorState) -> list[FlowView]:
 def deadline_view(floor: Floor) -> DeadlineView | None:
     """When the floor acts next by itself."""
     deadline = floor.deadline()
-    return deadline and DeadlineView(at=moment(deadline.at), why=deadline.why, subject=deadline.subject)
+    if deadline is None:
+        return None
+    return DeadlineView(at=moment(deadline.at), why=deadline.why, subject=deadline.subject)
 
 
 def decision_view(seq: int, decision: Decision) -> DecisionView:
@@ -190,18 +191,3 @@ def decision_view(seq: int, decision: Decision) -> DecisionView:
             RefusedView(agent_id=each.agent_id, state=each.state, reasons=each.reasons) for each in decision.refused
         ),
     )
-
-
-__all__ = [
-    "Crowd",
-    "LegId",
-    "agent_line",
-    "agent_view",
-    "call_view",
-    "crowd",
-    "deadline_view",
-    "decision_view",
-    "flow_views",
-    "shown_name",
-    "shown_number",
-]
