@@ -6,14 +6,16 @@ run from one tree; each has its own ports. The engine's process reads and writes
 
 import asyncio
 import os
+import re
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from engine.lab.tree import AsteriskTree, SetupFailed
+from engine.lab.tree import AsteriskTree, SetupFailed, module_folder
 
 _STOCK: Final = ("stasis", "features", "indications", "confbridge", "amd", "pjproject", "codecs", "udptl", "ccss")
 """Configuration taken over as the package ships it."""
@@ -197,7 +199,9 @@ class Instance:
         self._link_data()
         for script, text in self._agi.items():
             path = self.home / "data" / "agi-bin" / script
-            path.write_text(text)
+            # The unpacked tree has pyst2 of its own; a system's Python need not.
+            python = sys.executable if self.tree.how == "direct" else "/usr/bin/env python3"
+            path.write_text(re.sub(r"\A#!.*python3$", f"#!{python}", text, count=1, flags=re.MULTILINE))
             path.chmod(0o755)
         self._own()
 
@@ -215,10 +219,7 @@ class Instance:
             "astlogdir": "log",
         }
         lines = [f"{key} => {self.seen(self.home / part)}" for key, part in place.items()]
-        modules = next(iter(sorted((self.tree.root / "usr/lib").glob("*/asterisk/modules"))), None)
-        if modules is None:
-            modules = self.tree.root / "usr/lib/asterisk/modules"
-        lines.append(f"astmoddir => {self.tree.inside(modules)}")
+        lines.append(f"astmoddir => {self.tree.inside(module_folder(self.tree.root))}")
         options = f"systemname = {self.name}\nlive_dangerously = no\nhideconnect = yes\n"
         return "[directories]\n" + "\n".join(lines) + f"\n\n[options]\n{options}"
 

@@ -3,6 +3,7 @@
 Measured: unpacking takes about 30 s and 400 MB. A second call reads a stamp and returns at once.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -31,10 +32,27 @@ PACKAGES: Final = (
     "python3",
     "python3-six",
 )
+NEEDED: Final = (
+    "app_celgenuserevent",
+    "app_mixmonitor",
+    "app_senddtmf",
+    "app_userevent",
+    "cel_custom",
+    "chan_pjsip",
+    "func_channel",
+    "res_agi",
+    "res_cdrel_custom",  # CEL as JSON lines: only in recent releases
+    "res_musiconhold",
+    "res_tonedetect",
+)
+"""Modules without which an installed Asterisk is passed over."""
 ROOM: Final = 1_500_000_000
 """Bytes of free disk wanted before unpacking."""
 _LAYOUT: Final = "3"
 """Raise it when what is unpacked changes: older trees are then made anew."""
+
+_ENTER: Final = 'mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
+"""Not root: device files cannot be unpacked, so the machine's own are shown inside; exec keeps the process id."""
 
 Say = Callable[[str], None]
 
@@ -69,8 +87,10 @@ class AsteriskTree(msgspec.Struct, frozen=True, kw_only=True):
         """The argument list that runs `words` inside the tree."""
         if self.how == "direct":
             return list(words)
-        chroot = ["chroot", str(self.root), *words]
-        return chroot if self.how == "chroot" else ["unshare", "--user", "--map-root-user", *chroot]
+        if self.how == "chroot":
+            return ["chroot", str(self.root), *words]
+        namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _ENTER]
+        return [*namespace, str(self.root), *words]
 
 
 def provision(root: Path, say: Say = print) -> AsteriskTree:
@@ -80,19 +100,16 @@ def provision(root: Path, say: Say = print) -> AsteriskTree:
         SetupFailed: no disk, no network, a tool or a right is missing; with the mend.
     """
     root = root.resolve()
-    system = _system(root)
+    system = _system(root, say)
     if system is not None:
         return system
-    tree = root / "tree"
-    stamp = root / "tree.json"
+    tree, stamp = root / "tree", root / "tree.json"
     known = _stamped(stamp, tree)
     if known is None:
-        _unpack(root, tree, say)
-        known = _AsUnpacked(layout=_LAYOUT, version=_version(_plain(tree, "").command("asterisk", "-V")) or "")
-        if not known.version:
-            raise SetupFailed("the unpacked Asterisk does not start", where=str(tree), mend=f"remove {tree} and retry")
-        stamp.write_bytes(msgspec.json.encode(known))
-        say(f"Asterisk {known.version} is unpacked.")
+        root.mkdir(parents=True, exist_ok=True)
+        with (root / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a demo and a test started together unpack once
+            known = _stamped(stamp, tree) or _unpack(root, tree, stamp, say)
     return _plain(tree, known.version)
 
 
@@ -132,16 +149,26 @@ def _version(command: Sequence[str]) -> str | None:
     return found[1].rstrip(".") if found else None
 
 
-def _system(root: Path) -> AsteriskTree | None:
+def _system(root: Path, say: Say) -> AsteriskTree | None:
     binary = shutil.which("asterisk") or shutil.which("asterisk", path="/usr/sbin:/usr/local/sbin")
     version = _version([binary, "-V"]) if binary else None
     if version is None or int(version.split(".", 1)[0]) < OLDEST:
         return None
-    return AsteriskTree(root=Path("/"), home=root.resolve() / "run", how="direct", version=version)
+    modules = module_folder(Path("/"))
+    missing = [name for name in NEEDED if not (modules / f"{name}.so").exists()]
+    if missing:
+        say(f"The installed Asterisk {version} lacks {', '.join(missing)}: another one is unpacked beside it.")
+        return None
+    return AsteriskTree(root=Path("/"), home=root / "run", how="direct", version=version)
 
 
-def _unpack(root: Path, tree: Path, say: Say) -> None:
-    root.mkdir(parents=True, exist_ok=True)
+def module_folder(root: Path) -> Path:
+    """Where the installation below `root` keeps its modules (Debian: one folder per architecture)."""
+    found = sorted((root / "usr/lib").glob("*/asterisk/modules"))
+    return found[0] if found else root / "usr/lib/asterisk/modules"
+
+
+def _unpack(root: Path, tree: Path, stamp: Path, say: Say) -> _AsUnpacked:
     free = shutil.disk_usage(root).free
     if free < ROOM:
         raise SetupFailed(
@@ -153,16 +180,37 @@ def _unpack(root: Path, tree: Path, say: Say) -> None:
     archive = _archive()
     making = root / "tree.making"
     _remove(making)
-    mode = "root" if os.geteuid() == 0 else "unshare"
-    if mode == "unshare":
-        _need_namespaces()
     say(f"Unpacking Asterisk (Debian {SUITE}) into {tree}: about 30 s and 400 MB ...")
-    command = ["mmdebstrap", f"--mode={mode}", "--variant=minbase", '--aptopt=Acquire::Check-Valid-Until "false"']
-    command += [f"--include={','.join(PACKAGES)}", SUITE, str(making), archive.uri]
-    _run_showing(command, say)
+    if os.geteuid() == 0:
+        _run_showing(_mmdebstrap("root", making, archive), say)
+    else:
+        _unpack_as_user(making, archive, say)
     _finish(making)
     _remove(tree)
     making.rename(tree)
+    known = _AsUnpacked(layout=_LAYOUT, version=_version(_plain(tree, "").command("asterisk", "-V")) or "")
+    if not known.version:
+        raise SetupFailed("the unpacked Asterisk does not start", where=str(tree), mend=f"remove {tree} and retry")
+    stamp.write_bytes(msgspec.json.encode(known))
+    say(f"Asterisk {known.version} is unpacked.")
+    return known
+
+
+def _mmdebstrap(mode: str, target: Path, archive: sources.Archive) -> list[str]:
+    options = [f"--mode={mode}", "--variant=minbase", '--aptopt=Acquire::Check-Valid-Until "false"']
+    return ["mmdebstrap", *options, f"--include={','.join(PACKAGES)}", SUITE, str(target), archive.uri]
+
+
+def _unpack_as_user(making: Path, archive: sources.Archive, say: Say) -> None:
+    """By way of a tar file: unpacked directly, the files would belong to subordinate ids and not to this user."""
+    _need_namespaces()
+    packed = making.with_suffix(".tar")
+    try:
+        _run_showing(_mmdebstrap("unshare", packed, archive), say)
+        making.mkdir()
+        _run_showing(["tar", "-xf", str(packed), "-C", str(making), "--no-same-owner", "--exclude=./dev/*"], say)
+    finally:
+        packed.unlink(missing_ok=True)
 
 
 def _archive() -> sources.Archive:
@@ -242,8 +290,5 @@ def _copy_pyst2(target: Path) -> None:
 
 
 def _remove(tree: Path) -> None:
-    if not tree.exists():
-        return
-    if os.geteuid() != 0:  # files unpacked in a user namespace belong to subordinate ids
-        subprocess.run(["unshare", "--map-auto", "--map-root-user", "rm", "-rf", str(tree)], check=False)
-    shutil.rmtree(tree, ignore_errors=True)
+    if tree.exists():
+        shutil.rmtree(tree)

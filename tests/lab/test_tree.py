@@ -20,7 +20,7 @@ class Disk(NamedTuple):
 
 @pytest.fixture
 def no_system_asterisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "_system", lambda _root: None)
+    monkeypatch.setattr(tree, "_system", lambda _root, _say: None)
 
 
 @pytest.mark.usefixtures("no_system_asterisk")

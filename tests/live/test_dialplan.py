@@ -204,6 +204,21 @@ async def test_a_frozen_engine_leaves_the_waiting_caller_with_music(site: Site) 
         assert longest_silence_s(heard(ear(site))) < 2.0
 
 
+async def test_a_frozen_engine_leaves_the_caller_with_music_after_the_talk_too(site: Site) -> None:
+    async with engine(site, after=silence) as scripted:
+        idle = await idle_agent(site)
+        call = await site.pstn.place(CALLER, DIALLED, delay=0, talk=60, listen=ear(site))
+        await bridge(site, await phase(site, "hold"), idle)
+        await site.pstn.until_truth(lambda truth: bool(truth.talked()))
+        await site.ami.send("Hangup", Channel=idle["Channel"])
+        await scripted.until_asked("after")
+        await asyncio.sleep(4)  # the length of the freeze is what is tested
+        assert alive(site, call)
+        await site.pstn.hang_up(call)
+        await ended(site, call)
+        assert longest_silence_s(heard(ear(site))) < 2.0
+
+
 async def test_an_unknown_music_class_is_not_silence(site: Site) -> None:
     async with engine(site, flow=say("hold", CW_MUSIC="no-such-class")):
         call = await site.pstn.place(CALLER, DIALLED, delay=0, listen=ear(site))
