@@ -223,7 +223,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            server.stop()
+            server.kill()  # nothing in it is worth an orderly end
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The clerk: the one task that writes facts, tokens and events down, in groups, in the right order.
 
     every 50 ms, or at once for a barrier:   new tokens -> journal -> durable       (local files, a thread)
-    behind it, only what is durable:         tokens + fact tables + outbox          (database, one transaction)
+    every 250 ms, only what is durable:      tokens + fact tables + outbox          (database, one transaction)
 
 The two are apart so that a slow, locked or absent database delays no barrier and loses nothing: the journal goes on,
 and what waits for the database is bounded in memory by `behind`, which tells the edges to take on less. A full disk
@@ -30,6 +30,8 @@ from engine.store.vault import Vault
 log = structlog.get_logger(__name__)
 
 GROUP_S = 0.05
+TABLES_GROUP_S = 0.25
+"""A transaction costs about the same for one event or a hundred; pages hear of events without it."""
 BATCH = 500
 """Facts whose events go into one transaction: about 20 ms of database work."""
 RETRY_FIRST_S = 0.1
@@ -50,6 +52,7 @@ class Clerk:
         projector: Projector,
         *,
         group_s: float = GROUP_S,
+        tables_group_s: float = TABLES_GROUP_S,
         facts_limit: int = FACTS_LIMIT,
         events_limit: int = EVENTS_LIMIT,
         on_trouble: Callable[[CallwrightError | None], None] = lambda _trouble: None,
@@ -58,6 +61,7 @@ class Clerk:
         self._vault = vault
         self._projector = projector
         self._group_s = group_s
+        self._tables_group_s = tables_group_s
         self._limits = (facts_limit, events_limit)
         self._on_trouble = on_trouble
         self._troubles: dict[str, CallwrightError] = {}
@@ -171,6 +175,8 @@ class Clerk:
         wait_s = RETRY_FIRST_S
         while not self._closing.is_set():
             await self._to_project.wait()
+            if len(self._noted) < BATCH:
+                await self._pause(self._closing, self._tables_group_s)
             self._to_project.clear()
             try:
                 while await self._project() and not self._closing.is_set():

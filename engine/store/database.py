@@ -10,16 +10,20 @@ the writer asks for `durable`: the rest can be rebuilt from the journal (https:/
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from engine.errors import ConfigError, StoreUnavailable
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 CONNECT_WITHIN_S = 5.0
@@ -83,6 +87,8 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.engine = _engine(url)
+        self._in_thread = _thread_engine(url) if self.is_sqlite else None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
 
     @property
     def is_sqlite(self) -> bool:
@@ -118,9 +124,32 @@ class Database:
                 async with connection.begin():
                     yield connection
 
+    async def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """Run `work` in one transaction that commits when it returns; the way for many statements at once.
+
+        `work` is given a connection without `await`: on SQLite it runs in a thread, where a statement costs a tenth of
+        what it costs through the event loop; so it must touch nothing that belongs to the loop.
+
+        :raises StoreUnavailable: the database is away, locked or full; nothing was changed.
+        """
+        if self._in_thread is None:
+            async with self.writing(durable=durable) as connection:
+                return await connection.run_sync(work)
+        with explained():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work, durable)
+
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection. Using the database again opens new ones."""
         await self.engine.dispose()
+        if self._in_thread is not None:
+            await asyncio.to_thread(self._in_thread.dispose)
+
+    def _work(self, work: Callable[[Connection], T], durable: bool) -> T:
+        assert self._in_thread is not None  # noqa: S101 - only SQLite comes here
+        with self._in_thread.connect() as connection:
+            options = connection.execution_options(callwright_write=True, callwright_durable=durable)
+            with options.begin():
+                return work(options)
 
 
 def open_database(url: str) -> Database:
@@ -150,6 +179,17 @@ def _engine(url: URL) -> AsyncEngine:
                 "server_settings": {"application_name": "callwright", "lock_timeout": str(BUSY_TIMEOUT_MS)},
             },
         )
+    return engine
+
+
+def _thread_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

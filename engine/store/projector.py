@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError, StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.domain.events import AnyEvent
 from engine.errors import Conflict, StoreWentBack
@@ -21,14 +20,14 @@ from engine.store.fold import Changes, Update, fold
 from engine.store.outbox import Outbox
 from engine.store.statements import insert_new
 from engine.store.tables import AgentSpan, Outgoing, Projection, RescueCallback, Segment, Session, table
-from engine.store.vault import Vault
+from engine.store.vault import Sealed, Vault
 
 log = structlog.get_logger(__name__)
 
 Batch = Sequence[tuple[int, Sequence[AnyEvent]]]
 """(journal number of the fact, the events that it caused), in order."""
 Topics = Callable[[AnyEvent, int], Sequence[tuple[str, bytes, bool]]]
-"""What the bus shall say of an event with this journal number: (topic, payload, retained)."""
+"""What the bus shall say of an event with this journal number: (topic, payload, retained). Pure: called in a thread."""
 
 _PROJECTION = table(Projection)
 _OUTBOX = table(Outgoing)
@@ -106,14 +105,16 @@ class Projector:
 
     async def _apply(self, batch: Batch, vault: Vault | None, *, durable: bool, skipped: int = 0) -> None:
         if vault is None:
-            async with self._database.writing(durable=durable) as connection:
-                await self._write(connection, batch, skipped)
+            await self._database.write(lambda connection: self._write(connection, batch, skipped), durable=durable)
             return
+
+        def write(connection: Connection) -> Sequence[Sealed]:
+            saved = vault.save(connection)
+            self._write(connection, batch, skipped)
+            return saved
+
         async with vault.turn:
-            async with self._database.writing(durable=durable) as connection:
-                saved = await vault.save(connection)
-                await self._write(connection, batch, skipped)
-            await vault.saved(saved, durable=durable)
+            await vault.saved(await self._database.write(write, durable=durable), durable=durable)
 
     async def _apply_apart(self, batch: Batch, refused: Exception) -> None:
         """Find the facts that the database refuses, by halving. The vault is left out: it comes with the next batch."""
@@ -132,9 +133,9 @@ class Projector:
         else:
             log.error("tokens refused by the database", reason=type(refused).__name__)
 
-    async def _write(self, connection: AsyncConnection, batch: Batch, skipped: int) -> None:
+    def _write(self, connection: Connection, batch: Batch, skipped: int) -> None:
         lock = select(_PROJECTION.c.last_seq).with_for_update()
-        last = (await connection.execute(lock)).scalar_one()
+        last = connection.execute(lock).scalar_one()
         if last < self._applied:
             # A restored backup, or a standby that had not caught up: going on would leave a gap for ever.
             raise StoreWentBack(
@@ -145,7 +146,7 @@ class Projector:
         news = [(seq, events) for seq, events in batch if seq > last]
         if not news:
             return
-        await _execute(connection, fold(news))
+        _execute(connection, fold(news))
         messages = [
             {"topic": topic, "payload": payload, "retained": retained, "created_us": event.at}
             for seq, events in news
@@ -153,16 +154,16 @@ class Projector:
             for topic, payload, retained in self._topics(event, seq)
         ]
         if messages:
-            await connection.execute(insert(_OUTBOX), messages)
+            connection.execute(insert(_OUTBOX), messages)
         columns = {"last_seq": news[-1][0], "skipped": _PROJECTION.c.skipped + skipped}
-        await connection.execute(update(_PROJECTION).values(columns))
+        connection.execute(update(_PROJECTION).values(columns))
 
 
-async def _execute(connection: AsyncConnection, changes: Changes) -> None:
+def _execute(connection: Connection, changes: Changes) -> None:
     for shape, rows in changes.updates().items():
-        await connection.execute(_statement(shape), rows)
+        connection.execute(_statement(shape), rows)
     for row, rows in changes.inserts().items():
-        await connection.execute(insert_new(table(row), connection), rows)
+        connection.execute(insert_new(table(row), connection), rows)
 
 
 def _statement(shape: Update) -> Any:

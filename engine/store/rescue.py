@@ -156,7 +156,7 @@ class Rescue:
         rows = [self._row(line) for line in lines]
         async with self._vault.turn:
             async with self._database.writing() as connection:
-                saved = await self._vault.save(connection)
+                saved = await connection.run_sync(self._vault.save)
                 await connection.execute(insert_new(_ROWS, connection), rows)
             await self._vault.saved(saved, durable=True)
 

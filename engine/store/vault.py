@@ -26,8 +26,7 @@ from typing import Literal
 
 import msgspec
 import phonenumbers
-from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, select
 from ulid import ULID
 
 from engine.domain.values import Token, Value
@@ -171,14 +170,14 @@ class Vault:
             del self._unwritten[: len(batch)]
             self.pending_bytes = self._tail.size
 
-    async def save(self, connection: AsyncConnection) -> Sequence[Sealed]:
+    def save(self, connection: Connection) -> Sequence[Sealed]:
         """Put what is new into the database, inside the caller's transaction. Hand the result to `saved` after commit.
 
-        The caller holds `turn` around both, so that an erasure cannot fall between.
+        The caller holds `turn` around both, so that an erasure cannot fall between. May run in a thread.
         """
         batch = list(self._unsaved.values())
         if batch:
-            await connection.execute(insert_new(_TOKENS, connection), [_row(sealed) for sealed in batch])
+            connection.execute(insert_new(_TOKENS, connection), [_row(sealed) for sealed in batch])
         return batch
 
     async def saved(self, batch: Sequence[Sealed], *, durable: bool) -> None:

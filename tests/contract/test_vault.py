@@ -19,7 +19,7 @@ async def saved(vault: Vault, database: Database, *, durable: bool = True) -> No
     """What the clerk does behind the journal."""
     async with vault.turn:
         async with database.writing(durable=durable) as connection:
-            batch = await vault.save(connection)
+            batch = await connection.run_sync(vault.save)
         await vault.saved(batch, durable=durable)
 
 
@@ -56,7 +56,7 @@ async def test_the_pending_file_keeps_what_came_after_the_commit_began(database:
     vault.flush()
     async with vault.turn:
         async with database.writing() as connection:
-            batch = await vault.save(connection)
+            batch = await connection.run_sync(vault.save)
             late = vault.token("number", "+33123456789")
             vault.flush()
         await vault.saved(batch, durable=True)
