@@ -44,7 +44,7 @@ class Crowd:
             digit=dice.choice("112"),
             delay=ANSWER_TO_MENU_S + dice.random() * 1.5,
             talk=dice.uniform(6.0, 12.0),
-            wait=dice.uniform(7.5, 13.0) if impatient else 60.0,
+            wait=dice.uniform(6.5, 9.5) if impatient else 60.0,
         )
 
     async def call_until(self, ends: float) -> None:
