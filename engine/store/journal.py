@@ -146,6 +146,9 @@ class Journal:
             journal = cls(directory, lock, seed, created=created, engine=engine)
             if paths := segment_paths(directory):
                 journal._resume(paths)
+            else:
+                # At once, so that the seed survives a kill before the first fact: others remember it.
+                journal._begin()
         except BaseException:
             os.close(lock)
             raise
@@ -226,6 +229,12 @@ class Journal:
             self._tail.close()
             self._tail = None
         os.close(self._lock)
+
+    def _begin(self) -> None:
+        try:
+            self._segment(1)
+        except OSError as refused:
+            raise _unwritable(self.directory, refused) from refused
 
     def _resume(self, paths: list[Path]) -> None:
         """Go on where the last process stopped."""

@@ -69,6 +69,25 @@ def test_reopening_goes_on_with_the_old_seed_and_chain(tmp_path: Path) -> None:
     assert verify_journal(tmp_path) == []
 
 
+def test_a_kill_before_the_first_fact_keeps_the_seed(tmp_path: Path) -> None:
+    written(tmp_path, 0).close()
+    journal = written(tmp_path, 1, seed="another")
+    assert (journal.seed, journal.last_seq) == ("seed", 1)
+    assert journal.verify() == []
+
+
+def test_a_disk_that_is_full_at_the_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(JournalUnwritable, match="No space left"):
+            Journal.open(tmp_path, "seed")
+    written(tmp_path, 1).close()
+    assert verify_journal(tmp_path) == []
+
+
 def test_two_engines_cannot_write_one_journal(tmp_path: Path) -> None:
     journal = written(tmp_path, 1)
     with pytest.raises(Conflict, match="another engine"):
