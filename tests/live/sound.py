@@ -40,3 +40,13 @@ def tone_s(path: Path, frequency: float) -> float:
     strongest = spectrum.argmax(axis=1) * RATE / _WINDOW
     loud = np.sqrt((whole**2).mean(axis=1)) > QUIET
     return float((loud & (np.abs(strongest - frequency) <= 20)).sum()) / 10
+
+
+def longest_gap_s(path: Path, frequency: float) -> float:
+    """Longest time without the tone, between its first and its last tenth of a second."""
+    sound = samples(path)
+    whole = sound[: len(sound) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
+    spectrum = np.abs(np.fft.rfft(whole * np.hanning(_WINDOW), axis=1))
+    strongest = spectrum.argmax(axis=1) * RATE / _WINDOW
+    there = np.flatnonzero((np.sqrt((whole**2).mean(axis=1)) > QUIET) & (np.abs(strongest - frequency) <= 20))
+    return float(np.diff(there).max() - 1) / 10 if len(there) > 1 else float("inf")
