@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -51,10 +51,8 @@ def create_app(console: Console, metrics: Metrics | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    inner = APIRouter(prefix="/v1")
-    inner.include_router(rolls(console))
-    inner.include_router(live(console))
-    app.include_router(inner)
+    app.include_router(rolls(console))
+    app.include_router(live(console))
     app.include_router(operating(console, metrics))
     app.add_exception_handler(CallwrightError, _told)
     app.add_exception_handler(RequestValidationError, _parameter)

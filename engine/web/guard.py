@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -39,8 +40,8 @@ class Guard:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception:  # any bug of ours, whatever it raises: the caller gets an answer, the log the trace
-            log.exception("unexpected error", method=scope["method"], route=_route(scope))
+        except Exception as error:  # noqa: BLE001 - any bug of ours: the caller gets an answer, the log the trace
+            log.error("unexpected error", route=_route(scope), kind=type(error).__name__, trace=_trace(error))
             if status == 0:
                 bug = BrokenInvariant(
                     "something unexpected happened", where=_route(scope), mend="See the engine's log."
@@ -48,6 +49,11 @@ class Guard:
                 await problem(bug)(scope, receive, watched)
         finally:
             self._metrics.answered(_method(scope), _route(scope), status, time.monotonic() - began)
+
+
+def _trace(error: Exception) -> list[str]:
+    """Where it happened, innermost last. Neither the error's text nor any value: they may hold a caller's number."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -33,7 +33,7 @@ LONGEST_PAGE = 500
 
 def live(console: Console) -> APIRouter:
     """Every route that is no definition."""
-    router = APIRouter(default_response_class=ValueResponse)
+    router = APIRouter(prefix="/v1", default_response_class=ValueResponse)
     _calls(router, console)
     _interactions(router, console)
     _flows(router, console)

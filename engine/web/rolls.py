@@ -15,7 +15,7 @@ from engine.web.openapi import Pause, Pin, Secret, SignIn, answers, takes, takes
 
 def rolls(console: Console) -> APIRouter:
     """Every route of every kind of definition."""
-    router = APIRouter(default_response_class=ValueResponse)
+    router = APIRouter(prefix="/v1", default_response_class=ValueResponse)
     _five(router, "agent", console.agents, AgentProfile, AgentView)
     _agent_verbs(router, console.agents)
     _five(router, "queue", console.queues, QueuePolicy, QueueView)
