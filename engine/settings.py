@@ -10,10 +10,12 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from engine.errors import ConfigError
@@ -34,6 +36,13 @@ class Site(_Section):
     number: str = ""
     timezone: str = "UTC"
     language: str = "en"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"no such time zone {name}; use a name such as Europe/London or Asia/Shanghai")
+        return name
 
 
 class Paths(_Section):
@@ -71,12 +80,27 @@ class Asterisk(_Section):
     rescue_spool: Path = Path("/var/spool/asterisk/callwright/rescue")
     rescue_spool_inside: str = "/var/spool/asterisk/callwright/rescue"
     config: Path = Path("/etc/asterisk")
+    cel: Path = Path("/var/log/asterisk/cel-custom/callwright.jsonl")
+
+    @field_validator("agi_allow")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
 
 
 class Store(_Section):
     """The database. Empty `url`: SQLite in the data folder."""
 
     url: str = ""
+
+
+class Recording(_Section):
+    """When the disk of the recordings is too full to begin another one: the calls go on, unrecorded, with an alarm."""
+
+    min_free_mb: int = Field(default=1000, ge=0)
+    min_free_percent: float = Field(default=5.0, ge=0, le=100)
 
 
 class Mqtt(_Section):
@@ -116,6 +140,7 @@ class Settings(BaseSettings):
     paths: Paths = Paths()
     asterisk: Asterisk = Asterisk()
     store: Store = Store()
+    recording: Recording = Recording()
     mqtt: Mqtt = Mqtt()
     log: Log = Log()
 
@@ -152,7 +177,9 @@ def load(given: Path | None = None) -> Settings:
     except ValidationError as wrong:
         first = wrong.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(first["msg"], where=f"{where}, {key}", mend="see `callwright config show`") from None
+        raise ConfigError(
+            first["msg"].removeprefix("Value error, "), where=f"{where}, {key}", mend="see `callwright config show`"
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -186,7 +213,7 @@ def _refuse_unknown_environment() -> None:
         for key in field.annotation.model_fields
     }
     for name in os.environ:
-        if name.startswith(ENV_PREFIX) and name not in known:
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
             raise _unknown(name, sorted(known), "environment")
 
 

@@ -5,27 +5,32 @@ The same `take` runs the facts here and live, so what comes out is what happened
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.acd.matching import Decision
 from engine.domain.commands import AnyCommand, Publish
-from engine.domain.events import AnyEvent, InteractionOffered
-from engine.domain.values import Value
-from engine.errors import JournalBroken, NotFound
+from engine.domain.events import AnyEvent, InteractionEnded
+from engine.domain.values import SECOND, Value
+from engine.errors import NotFound
 from engine.floor import Floor
 from engine.runtime.loop import take
 from engine.store.journal import read_journal
-from engine.store.lines import Record, read_header, segment_paths
+from engine.store.lines import read_header, segment_paths
 from engine.store.snapshots import nearest_snapshot
+
+PROGRESS_EVERY = 1000
+_LAST = 2**62
 
 
 class Restored(NamedTuple):
-    """A floor and the last fact it has seen."""
+    """A floor, the last fact it has seen, and the snapshot that it began with (0: none)."""
 
     floor: Floor
     seq: int
+    snapshot_seq: int = 0
 
 
 class ReplayReport(Value):
@@ -64,54 +69,65 @@ def seed_of(directory: Path) -> str:
     return read_header(paths[0]).seed
 
 
-def restore(directory: Path, on_events: OnEvents = lambda _seq, _events: None, after: int = 0) -> Restored:
+def restore(directory: Path, on_events: OnEvents | None = None, after: int = 0) -> Restored:
     """The floor after the last fact of the journal; from the nearest snapshot where there is one.
 
-    Events of facts after `after` are handed to `on_events`: whatever was told the journal but not the fact tables.
+    Events of facts after `after` are handed to `on_events`: whatever was told the journal but not the fact tables. They
+    are recomputed, so the replay then begins with a snapshot no later than `after`.
+
+    Raises:
+        JournalBroken: a line does not fit to the one before.
     """
     if not segment_paths(directory):
         return Restored(Floor(), 0)
-    seed = seed_of(directory)
-    start = nearest_snapshot(directory, seed, after) if after else nearest_snapshot(directory, seed, 2**62)
-    floor, seq = (Floor.restore(start[1]), start[0]) if start is not None else (Floor(), 0)
-    for record in _records(directory, seq + 1):
+    start = nearest_snapshot(directory, seed_of(directory), _LAST if on_events is None else after)
+    floor, begin = (Floor.restore(start[1]), start[0]) if start is not None else (Floor(), 0)
+    seq = begin
+    for record in read_journal(directory, begin + 1):
         commands = take(floor, record.fact, record.now)
         seq = record.seq
-        if seq > after:
+        if on_events is not None and seq > after:
             events = _events(commands)
             if events:
                 on_events(seq, events)
-    return Restored(floor, seq)
+    return Restored(floor, seq, begin)
 
 
 def replay(directory: Path, progress: Callable[[int], None] = lambda _seq: None) -> ReplayReport:
-    """Run the whole journal from its first line and compare with every snapshot on the way."""
-    import hashlib
+    """Run the whole journal from its first line and compare with every sound snapshot on the way.
 
+    `progress` is called with the number of the last fact, every thousand facts.
+
+    Raises:
+        NotFound: there is no journal in this folder.
+        JournalBroken: a line does not fit to the one before.
+    """
     seed = seed_of(directory)
-    floor, seq, count, events, compared, differs = Floor(), 0, 0, 0, 0, 0
+    to_compare = {path.name for path in directory.glob("floor-*.json")}
+    floor, seq, count, events, compared, differs_at = Floor(), 0, 0, 0, 0, 0
     first = last = 0
-    for record in _records(directory, 1):
+    for record in read_journal(directory, 1):
         events += len(_events(take(floor, record.fact, record.now)))
         seq, count = record.seq, count + 1
         first, last = first or record.now, record.now
-        if count % 1000 == 0:
+        if count % PROGRESS_EVERY == 0:
             progress(seq)
-        found = nearest_snapshot(directory, seed, seq) if _may_have_snapshot(directory, seq) else None
-        if found is not None and found[0] == seq:
-            compared += 1
-            if found[1] != floor.snapshot() and not differs:
-                differs = seq
+        if f"floor-{seq:012d}.json" in to_compare:
+            found = nearest_snapshot(directory, seed, seq)
+            if found is not None and found[0] == seq:
+                compared += 1
+                if found[1] != floor.snapshot():
+                    differs_at = differs_at or seq
     return ReplayReport(
-        ok=not differs,
+        ok=not differs_at,
         facts=count,
         last_seq=seq,
         events=events,
         snapshots_compared=compared,
-        state_sha256=hashlib.sha256(floor.snapshot()).hexdigest(),
-        differs_at=differs,
-        from_s=first / 1e6,
-        to_s=last / 1e6,
+        state_sha256=sha256(floor.snapshot()).hexdigest(),
+        differs_at=differs_at,
+        from_s=first / SECOND,
+        to_s=last / SECOND,
     )
 
 
@@ -127,7 +143,7 @@ def explain(directory: Path, interaction_id: str) -> list[Explanation]:
     traces: list[Decision] = []
     floor = Floor.restore(start[1], traces.append) if start is not None else Floor(tracer=traces.append)
     found: list[Explanation] = []
-    for record in _records(directory, (start[0] if start is not None else 0) + 1):
+    for record in read_journal(directory, (start[0] if start is not None else 0) + 1):
         traces.clear()
         commands = take(floor, record.fact, record.now)
         found.extend(
@@ -145,7 +161,7 @@ def explain(directory: Path, interaction_id: str) -> list[Explanation]:
 
 
 def _first_mention(directory: Path, interaction_id: str) -> int:
-    for record in _records(directory, 1):
+    for record in read_journal(directory, 1):
         if record.fact.interaction_id == interaction_id:
             return record.seq
     raise NotFound(f"{interaction_id} is not in the journal", where=str(directory), mend="see `interaction list`")
@@ -153,30 +169,9 @@ def _first_mention(directory: Path, interaction_id: str) -> int:
 
 def _is_over(commands: tuple[AnyCommand, ...], interaction_id: str) -> bool:
     return any(
-        type(event).__name__ == "InteractionEnded" and event.interaction_id == interaction_id
-        for event in _events(commands)
+        isinstance(event, InteractionEnded) and event.interaction_id == interaction_id for event in _events(commands)
     )
-
-
-def _records(directory: Path, from_seq: int) -> Iterator[Record]:
-    return read_journal(directory, from_seq)
-
-
-def _may_have_snapshot(directory: Path, seq: int) -> bool:
-    return (directory / f"floor-{seq:012d}.json").exists()
 
 
 def _events(commands: tuple[AnyCommand, ...]) -> list[AnyEvent]:
     return [command.event for command in commands if isinstance(command, Publish)]
-
-
-__all__ = [
-    "Explanation",
-    "InteractionOffered",
-    "JournalBroken",
-    "ReplayReport",
-    "Restored",
-    "explain",
-    "replay",
-    "restore",
-]

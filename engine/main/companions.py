@@ -10,6 +10,13 @@ Companion = Callable[[], Awaitable[None]]
 
 
 def companions(engine: Engine) -> tuple[Companion, ...]:
-    """What runs beside the floor."""
-    found: list[Companion] = []
-    return tuple(found)
+    """What runs beside the floor, for `Engine.run`."""
+    return (engine.recordings.run, engine.rescue.run, lambda: _serve_api(engine))
+
+
+async def _serve_api(engine: Engine) -> None:
+    from engine.main.console import LiveConsole  # the console builds on the engine, and FastAPI takes its time
+    from engine.web.app import create_app
+    from engine.web.unix import serve_unix
+
+    await serve_unix(create_app(LiveConsole(engine)), engine.settings.paths.socket)

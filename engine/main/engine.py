@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import structlog
 
 from engine.asterisk import phone_desk
+from engine.asterisk.recordings import DiskLimits, Recordings
 from engine.bus.board import StateBoard
 from engine.bus.broker import EmbeddedBroker
 from engine.bus.connection import BrokerAddress
 from engine.bus.link import LinkReport, MqttLink
 from engine.bus.topics import Announcer
 from engine.domain.agent import AgentState
-from engine.domain.commands import AnyCommand
-from engine.domain.events import AnyEvent
+from engine.domain.commands import AnyCommand, Release
+from engine.domain.events import AnyEvent, InteractionEnded
 from engine.domain.facts import DrainStarted, EngineStarted
 from engine.domain.values import SECOND
-from engine.errors import CallwrightError
+from engine.errors import CallwrightError, JournalBroken, StoreUnavailable
 from engine.floor import Floor, phrases
 from engine.main import belief, switch
 from engine.main.definitions import PhoneCredentials, read_flows, refresh, texts
+from engine.main.rescue import RescueDesk
 from engine.runtime.clock import Clock
 from engine.runtime.loop import FloorLoop
 from engine.runtime.ports import Telephony
@@ -33,16 +38,20 @@ from engine.store.clerk import Clerk
 from engine.store.database import Database, open_database
 from engine.store.definitions import Definitions
 from engine.store.journal import Journal
-from engine.store.lines import segment_paths
 from engine.store.outbox import Outbox
 from engine.store.projector import Projector
+from engine.store.rescue import Rescue
 from engine.store.schema import upgrade_database
 from engine.store.vault import Vault
 
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_EVERY = 10_000
-DRAIN_S = 30.0
+DRAIN_CALLERS_S = 20.0
+"""How long callers may hear a question out when the engine stops; with the two below it makes at most 30 s."""
+DRAIN_JOURNAL_S = 3.0
+DRAIN_TABLES_S = 5.0
+REPLAY_BATCH = 500
 Heartbeat = Callable[[], None]
 
 
@@ -60,9 +69,14 @@ class Engine:
     loop: FloorLoop
     switch: switch.Switch
     board: StateBoard
+    recordings: Recordings
+    rescue: RescueDesk
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.settings = settings
+        self._snapshot_every = snapshot_every
+        self._snapshot_seq = 0
+        self._hurried = False
         self.mqtt: MqttLink | None = None
         self.mqtt_report: LinkReport | None = None
         self.broker: EmbeddedBroker | None = None
@@ -77,11 +91,13 @@ class Engine:
         Raises:
             CallwrightError: what is wrong, where, and what to do.
         """
-        data = self.settings.paths.data
-        await asyncio.to_thread(data.mkdir, mode=0o700, parents=True, exist_ok=True)
-        await self._open_store()
-        await self._restore_floor()
-        self._build()
+        try:
+            await self._open_store()
+            await self._restore_floor()
+            self._build()
+        except BaseException:
+            await self._stack.aclose()  # who enters not does not exit either
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -89,20 +105,20 @@ class Engine:
         await self._stack.aclose()
 
     async def _open_store(self) -> None:
+        """The journal first: its lock keeps a second engine from touching anything else."""
         settings = self.settings
+        journal = settings.paths.journal
+        self.journal = await asyncio.to_thread(_open_journal, settings.paths.data, journal)
+        self._stack.push_async_callback(asyncio.to_thread, self.journal.close)
+        if self.journal.torn is not None:
+            log.warning("the journal's last line was torn and is cut off", size=self.journal.torn.size)
         self.database = open_database(settings.database_url)
         self._stack.push_async_callback(self.database.close)
         await upgrade_database(self.database)
         self.vault = await Vault.open(self.database, settings.paths.data)
-        journal = settings.paths.journal
-        known = await asyncio.to_thread(segment_paths, journal) if journal.is_dir() else []
-        seed = belief.seed_of(journal) if known else secrets.token_hex(16)
-        self.journal = await asyncio.to_thread(Journal.open, journal, seed, engine=version("callwright"))
-        if self.journal.torn is not None:
-            log.warning("the journal's last line was torn and is cut off", size=self.journal.torn.size)
         self.outbox = Outbox(self.database)
         self.projector = Projector(self.database, topics=Announcer(settings.site.name), outbox=self.outbox)
-        self._projected = await self.projector.attach(seed)
+        self._projected = await self.projector.attach(self.journal.seed)
         self.definitions = Definitions(self.database)
 
     async def _restore_floor(self) -> None:
@@ -114,10 +130,19 @@ class Engine:
             lambda seq, events: missed.append((seq, events)),
             self._projected,
         )
+        known = max(restored.seq, self._projected)
+        if known > self.journal.last_seq:
+            raise JournalBroken(
+                f"it ends with fact {self.journal.last_seq}, but {known} are known",
+                where=str(self.settings.paths.journal),
+                mend="Restore the journal's last files: the fact tables (or a snapshot) are newer than it is.",
+            )
         if missed:
             log.info("telling the fact tables what they missed", facts=len(missed))
-            await self.projector.apply_all(missed, self.vault)
+        for start in range(0, len(missed), REPLAY_BATCH):
+            await self.projector.apply_all(missed[start : start + REPLAY_BATCH], self.vault)
         self.floor = restored.floor
+        self._snapshot_seq = restored.snapshot_seq
 
     def _build(self) -> None:
         settings = self.settings
@@ -129,7 +154,14 @@ class Engine:
         credentials = PhoneCredentials(self.definitions, clock.now)
         self.loop = FloorLoop(self.floor, clock, self.clerk, relay, (self._on_event,))
         self.switch = switch.build(settings, self.floor, self.loop, self.vault, credentials)
-        relay.telephony = self.switch.telephony
+        self.recordings = Recordings(
+            settings.asterisk.recordings,
+            is_live=lambda interaction_id: self.floor.interaction(interaction_id) is not None,
+            limits=DiskLimits(settings.recording.min_free_mb * 10**6, settings.recording.min_free_percent / 100),
+        )
+        rescue = Rescue(self.database, self.vault, settings.asterisk.rescue_spool)
+        self.rescue = RescueDesk(rescue, self.floor, self.loop)
+        relay.telephony, relay.recordings = self.switch.telephony, self.recordings
         self._seat_board()
 
     def _seat_board(self) -> None:
@@ -145,6 +177,8 @@ class Engine:
 
     def _on_event(self, seq: int, event: AnyEvent) -> None:
         self.board.apply(event, seq)
+        if isinstance(event, InteractionEnded) and event.interaction_id is not None:
+            self.recordings.ended(event.interaction_id)
         if self.mqtt is not None:
             self.mqtt.wake()
 
@@ -153,41 +187,63 @@ class Engine:
     async def run(
         self, *, extra: tuple[Callable[[], Awaitable[None]], ...] = (), heartbeat: Heartbeat = lambda: None
     ) -> None:
-        """Live until `stop`. `extra` are tasks that live as long (the HTTP API, recordings, the rescue import)."""
+        """Live until `stop`. `extra` are tasks that live as long (the HTTP API, recordings, the rescue import).
+
+        `heartbeat` is called twice a second from within the loop, from the first moment on.
+        """
+        tasks: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as group:
+
+            def begin(name: str, work: Coroutine[Any, Any, None]) -> None:
+                tasks.append(group.create_task(work, name=name))
+
+            begin("heartbeat", self._beat(heartbeat))
+            clerk = group.create_task(self.clerk.run(), name="clerk")
+            await self._prepare_unless_stopped(group)
+            begin("loop", self.loop.run(lambda: self.switch.telephony.resync("inbox overflow")))
+            begin("telephony", self.switch.telephony.run())
+            begin("agi", self.switch.agi.run())
+            begin("snapshots", self._keep_snapshots())
+            for number, make in enumerate(extra):
+                begin(f"extra-{number}", _coroutine(make))
+            if self.mqtt is not None:
+                begin("mqtt", self.mqtt.run())
+            await self._stopping.wait()
+            await self._drain()
+            for task in tasks:
+                task.cancel()
+            await self._close_clerk()
+            await clerk
+
+    async def _prepare_unless_stopped(self, group: asyncio.TaskGroup) -> None:
+        preparing = group.create_task(self._prepare(), name="prepare")
+        stopping = group.create_task(self._stopping.wait(), name="stopping")
+        await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        preparing.cancel()
+        stopping.cancel()
+
+    async def _prepare(self) -> None:
+        """What must be so before the first caller: definitions, callbacks from while we were away, spoken prompts."""
         await self._start_bus()
         self.loop.handle(EngineStarted(version=version("callwright"), epoch=self.floor.state.epoch + 1))
         await refresh(self.definitions, self.settings.paths.flows, self.floor, self.loop)
+        await self.rescue.look()
+        await self.recordings.look_at_disk()
         await self._speak_ahead()
-        tasks: list[asyncio.Task[None]] = []
-        async with asyncio.TaskGroup() as group:
-            for name, work in (
-                ("clerk", self.clerk.run()),
-                ("loop", self.loop.run(lambda: self.switch.telephony.resync("inbox overflow"))),
-                ("telephony", self.switch.telephony.run()),
-                ("agi", self.switch.agi.run()),
-                ("snapshots", self._keep_snapshots()),
-                ("heartbeat", self._beat(heartbeat)),
-                *((f"extra-{n}", _coroutine(make)) for n, make in enumerate(extra)),
-            ):
-                tasks.append(group.create_task(work, name=name))
-            if self.mqtt is not None:
-                tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
-            await self._stopping.wait()
-            await self._drain()
-            await self.clerk.barrier(self.loop.last_seq)
-            for task in tasks:
-                if task.get_name() != "clerk":
-                    task.cancel()
-            await self._close_clerk()
 
     async def _close_clerk(self) -> None:
         """Once: by `run` at its end, or on the way out of an engine that never ran."""
         if not self._closed:
             self._closed = True
-            await self.clerk.close()
+            await self.clerk.close(0.0 if self._hurried else DRAIN_TABLES_S)
 
     def stop(self) -> None:
         """Ask to stop: what is being said to callers is finished, then Asterisk keeps them for the successor."""
+        self._stopping.set()
+
+    def hurry(self) -> None:
+        """Stop without waiting for callers or the database. The journal is still completed."""
+        self._hurried = True
         self._stopping.set()
 
     async def _speak_ahead(self) -> None:
@@ -226,16 +282,14 @@ class Engine:
 
     async def _keep_snapshots(self) -> None:
         """The floor's state beside the journal, every 10,000 facts: restart and `explain` begin there."""
-        last = self.journal.last_seq
         while True:
             await asyncio.sleep(1.0)
-            if self.journal.last_seq - last < SNAPSHOT_EVERY:
+            if self.loop.last_seq - self._snapshot_seq < self._snapshot_every:
                 continue
-            last = self.loop.last_seq
-            state = self.floor.snapshot()
+            self._snapshot_seq, state = self.loop.last_seq, self.floor.snapshot()
             try:
-                await self.clerk.snapshot(last, state)
-            except Exception as failed:  # noqa: BLE001 - a snapshot only saves time; the journal holds everything
+                await self.clerk.snapshot(self._snapshot_seq, state)
+            except CallwrightError as failed:  # a snapshot only saves time; the journal holds everything
                 log.warning("no snapshot", why=str(failed))
 
     @staticmethod
@@ -246,12 +300,17 @@ class Engine:
             await asyncio.sleep(0.5)
 
     async def _drain(self) -> None:
-        """Nothing new; callers in the middle of a question hear it out. Bounded by `DRAIN_S`."""
+        """Nothing new; callers in the middle of a question hear it out; all that was decided is on disk."""
         self.switch.agi.shut_door()
         self.loop.put(DrainStarted())
-        ends = self.loop.clock.now() + round((DRAIN_S - 5) * SECOND)
-        while (self.switch.agi.live or self.loop.backlog) and self.loop.clock.now() < ends:  # noqa: ASYNC110 - of two parts
+        ends = self.loop.clock.now() + round(DRAIN_CALLERS_S * SECOND)
+        while (self.switch.agi.live or self.loop.backlog) and self.loop.clock.now() < ends and not self._hurried:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(DRAIN_JOURNAL_S):
+                await self.clerk.barrier(self.loop.last_seq)
+        except (TimeoutError, StoreUnavailable):
+            log.error("the journal's last facts are not on disk", trouble=str(self.clerk.trouble or ""))
         log.info("drained", sessions_left=self.switch.agi.live)
 
     @property
@@ -260,12 +319,21 @@ class Engine:
         return sum(1 for agent in self.floor.state.agents.values() if agent.state is not AgentState.OFFLINE)
 
 
+def _open_journal(data: Path, journal: Path) -> Journal:
+    """Belongs in a thread."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Journal.open(journal, secrets.token_hex(16), engine=version("callwright"))
+
+
 class _Relay:
     """Telephony needs the loop and the loop needs telephony: this stands between while both are built."""
 
     telephony: Telephony
+    recordings: Recordings
 
     def start(self, command: AnyCommand) -> None:
+        if isinstance(command, Release) and command.record and not self.recordings.may_record():
+            command = msgspec.structs.replace(command, record="")  # type: ignore[type-var]
         self.telephony.start(command)
 
 

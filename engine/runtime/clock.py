@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 STEP_US = 1_000_000
 
 
-class Clock:
-    """`now()` never runs backwards, also not across a restart when `not_before` is the last moment known."""
+def _wall_us() -> int:
+    return time.time_ns() // 1000
 
-    def __init__(self, not_before: int = 0) -> None:
-        wall = time.time_ns() // 1000
-        self._offset = max(wall, not_before) - time.monotonic_ns() // 1000
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class Clock:
+    """`now()` never runs backwards, also not across a restart when `not_before` is the last moment known.
+
+    A step of the wall clock, forwards or backwards, is told once and changes nothing here until the next start: a
+    waiting caller has waited as long as before, and an hour's step must not end every wait at once.
+    """
+
+    def __init__(
+        self, not_before: int = 0, *, wall: Callable[[], int] = _wall_us, monotonic: Callable[[], int] = _monotonic_us
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._offset = max(wall(), not_before) - monotonic()
+        self._ahead = self._lead()
 
     def now(self) -> int:
         """UTC microseconds."""
-        return time.monotonic_ns() // 1000 + self._offset
+        return self._monotonic() + self._offset
 
     def wall_step(self) -> int:
-        """By how much (µs) the wall clock has been moved since the last call; 0 below a second.
-
-        The own time follows it forwards at once; backwards it stands by, as time may not run backwards.
-        """
-        delta = time.time_ns() // 1000 - self.now()
-        if abs(delta) < STEP_US:
+        """By how much (µs) the wall clock has been moved since the last call; 0 below a second."""
+        ahead = self._lead()
+        step = ahead - self._ahead
+        if abs(step) < STEP_US:
             return 0
-        if delta > 0:
-            self._offset += delta
-        return delta
+        self._ahead = ahead
+        return step
+
+    def _lead(self) -> int:
+        """How far the wall clock is ahead of our own."""
+        return self._wall() - self.now()
