@@ -14,8 +14,8 @@ from tests.live.conftest import Site
 from tests.live.test_dialplan import CALLER, DIALLED, bridge, ended, engine, idle_agent, phase
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
-_SIDE_BY_SIDE = {"ContactStatus", "DeviceStateChange", "FullyBooted"}
-"""Events of Asterisk's other threads: their place between the call's own events changes from run to run."""
+_ASIDE = {"ContactStatus", "DeviceStateChange", "DTMFEnd", "FullyBooted", ""}
+"""Events whose place between a call's own steps changes from run to run, and answers to actions."""
 
 
 async def agent_login(site: Site) -> None:
@@ -85,7 +85,8 @@ async def agent_hangs_up_first(site: Site) -> None:
         await site.pstn.until_truth(lambda truth: bool(truth.talked()))
         await site.pstn.hang_up("desk-1001-1")
         await ended(site, call)
-        await site.ami.until(Event="Hangup", Exten="hangup")
+        await site.ami.until(Event="Hangup", Context="callwright-call")
+        await site.ami.until(Event="Hangup", Context="callwright-agents")
 
 
 Scenario = Callable[[Site], Awaitable[None]]
@@ -120,16 +121,19 @@ def _plain(raw: bytes, site: Site) -> bytes:
     return raw.replace(site.asterisk.name.encode(), b"site")
 
 
-def _story(raw: bytes) -> list[tuple[str, ...]]:
-    """What happened to which kind of channel, in order."""
-    story = []
+def _story(raw: bytes) -> dict[str, list[tuple[str, ...]]]:
+    """What each channel went through, in order. Between channels the order is Asterisk's threads' and changes."""
+    story: dict[str, list[tuple[str, ...]]] = {}
     for block in raw.decode().split("\r\n\r\n"):
         event = dict(line.split(": ", 1) for line in block.split("\r\n") if ": " in line)
-        if event.get("Event", "") not in _SIDE_BY_SIDE | {""}:
-            story.append(_step(event))
+        kind = event.get("Event", "")
+        if kind in _ASIDE:
+            continue
+        owner = event.get("Uniqueid", "") + (kind if kind == "OriginateResponse" else "")
+        story.setdefault(owner.rpartition(".")[2], []).append(_step(event))
     return story
 
 
 def _step(event: Event) -> tuple[str, ...]:
-    kept = ("Event", "Phase", "ChannelStateDesc", "Cause", "Response", "Reason", "Exten", "BridgeNumChannels")
-    return (event.get("Channel", "").rpartition("-")[0], *(event.get(name, "") for name in kept))
+    kept = ("Event", "Phase", "ChannelStateDesc", "Cause", "Response", "Reason", "Exten")
+    return tuple(event.get(name, "") for name in kept)
