@@ -35,7 +35,9 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
         return
     agent.mode = fact.mode
     agent.wants_ready = fact.ready
-    agent.pause_next, agent.sign_out_next = "", False
+    wrapping_up = agent.state is _S.WRAP_UP
+    agent.pause_next = NotReadyReason.LOGIN if wrapping_up and not fact.ready else ""
+    agent.sign_out_next = False
     routing.pardon(step, agent)
     if agent.state is _S.OFFLINE:
         step.move_agent(agent, _S.NOT_READY, NotReadyReason.LOGIN)
@@ -166,6 +168,8 @@ def ready(step: Step, agent: Agent) -> None:
         return
     _end_wrap_up(step, agent)
     if agent.state is not _S.AVAILABLE:
+        if agent.state not in (_S.RESERVED, _S.RINGING):
+            agent.idle_since = step.now  # an offer that came to nothing does not cost him his turn
         step.move_agent(agent, _S.AVAILABLE)
     routing.serve(step, agent)
 
@@ -248,7 +252,8 @@ def phone_changed(step: Step, fact: AgentPhoneChanged) -> None:
 def ring_failed(step: Step, fact: RingFailed) -> None:
     """A phone did not answer, is busy, or could not be rung."""
     agent = step.state.agents.get(fact.agent_id)
-    if agent is None or fact.leg not in step.state.legs:
+    leg = step.state.legs.get(fact.leg)
+    if agent is None or leg is None or leg.agent_id != fact.agent_id:
         return
     leg_gone(step, agent, fact.leg)
 

@@ -67,7 +67,7 @@ def control_gained(step: Step, fact: ControlGained) -> None:
     interaction = step.interaction_of(fact.leg)
     if interaction is None:
         step.anomaly(f"control of an unknown leg by {fact.script}", fact.leg)
-        step.do(Release(leg=fact.leg, next="hold"))
+        step.do(Release(leg=fact.leg, next="hangup" if fact.script == "after" else "hold"))
         return
     leg = step.leg(fact.leg)
     leg.controlled = True
@@ -142,6 +142,7 @@ def asked(step: Step, fact: Asked) -> None:
     if interaction.state in (_S.WAITING, _S.OFFERED):
         if interaction.announcing:
             interaction.announcing = False
+            step.leg(fact.leg).controlled = True  # as below
             release_to_hold(step, interaction)
         return
     if interaction.state is not _S.IN_FLOW or pending is None or pending.ask != fact.ask:

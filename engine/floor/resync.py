@@ -41,6 +41,7 @@ def seen(step: Step, fact: AsteriskSeen) -> None:
         _end_broken_talks(step, picture)
         _mend_places(step, picture)
         _renew_offers(step, picture)
+        _hang_up_again(step)
     else:
         _notice_missed(step, picture)
     _hang_up_orphans(step, picture)
@@ -141,6 +142,14 @@ def _renew_offers(step: Step, picture: Picture) -> None:
         elif real.place == "ringed":
             step.leg(interaction.agent_leg).ringing = False
             routing.bridge(step, interaction)
+
+
+def _hang_up_again(step: Step) -> None:
+    """Calls that somebody ended while the wish could not be carried out."""
+    for interaction_id in sorted(step.state.interactions):
+        interaction = step.state.interactions[interaction_id]
+        if interaction.hang_up_asked and not interaction.leg_gone:
+            step.do(HangUp(leg=interaction.leg))
 
 
 def _notice_missed(step: Step, picture: Picture) -> None:

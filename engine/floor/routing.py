@@ -78,7 +78,7 @@ def serve(step: Step, agent: Agent) -> None:
     waiting = [waiting_of(i) for i in step.state.interactions.values() if _matchable(i)]
     if not waiting:
         return
-    candidate = Candidate(agent=agent.profile, idle_since=agent.since)
+    candidate = Candidate(agent=agent.profile, idle_since=agent.idle_since)
     chosen = matching.choose_waiting(candidate, waiting, step.state.queues, step.now)
     if chosen is not None:
         _offer(step, step.state.interactions[chosen.interaction_id], agent, 1)
@@ -137,7 +137,7 @@ def pardon(step: Step, agent: Agent) -> None:
 
 
 def _candidates(free: Iterable[Agent]) -> list[Candidate]:
-    return [Candidate(agent=agent.profile, idle_since=agent.since) for agent in free]
+    return [Candidate(agent=agent.profile, idle_since=agent.idle_since) for agent in free]
 
 
 def _offer(step: Step, interaction: Interaction, agent: Agent, considered: int) -> None:
@@ -293,7 +293,7 @@ def trace(step: Step, interaction: Interaction) -> matching.Decision:
     everyone: list[matching.SeenAgent] = []
     for agent_id in sorted(step.state.agents):
         agent = step.state.agents[agent_id]
-        free_since = agent.since if agent.can_take() else None
+        free_since = agent.idle_since if agent.can_take() else None
         reason = agent.reason
         if agent.state is AgentState.AVAILABLE and free_since is None:
             reason = "phone not reachable" if not agent.reachable else "leg not in its idle loop"

@@ -83,6 +83,8 @@ class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
     profile: AgentProfile
     state: AgentState = AgentState.OFFLINE
     since: int = 0
+    idle_since: int = 0
+    """Since when he has waited for a call; offers that came to nothing count as waiting."""
     reason: str = ""
     mode: LegMode = LegMode.ON_DEMAND
     leg: LegId | None = None

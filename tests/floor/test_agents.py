@@ -10,7 +10,7 @@ from engine.domain.commands import Bridge, HangUp, Release, Resync, RingAgent
 from engine.domain.events import Anomaly
 from engine.domain.interaction import InteractionState
 from engine.domain.values import AgentId, LegId, LegMode
-from tests.floor.hall import NAILED, RUNG, Hall
+from tests.floor.hall import NAILED, RUNG, Hall, profile
 
 
 def test_signing_in_by_phone_leads_the_leg_to_its_idle_loop() -> None:
@@ -228,3 +228,35 @@ def test_a_nailed_up_agent_is_served_when_his_phone_registers_again() -> None:
 def test_an_idle_leg_of_nobody_is_let_go() -> None:
     hall = Hall()
     assert hall.tell(f.AgentLegIdled(leg=LegId("x"))) == (HangUp(leg=LegId("x")),)
+
+
+def test_an_offer_that_came_to_nothing_does_not_cost_an_agent_his_turn() -> None:
+    hall = Hall()
+    hall.ready(RUNG)
+    hall.wait(60)
+    hall.tell(f.AgentDefined(agent=profile("103")))
+    hall.waiting().hang_up()
+    hall.ready(AgentId("103"))
+    hall.wait(1)
+    assert hall.waiting().live.agent_id == RUNG
+
+
+def test_signing_in_again_unready_in_wrap_up_holds_after_it() -> None:
+    hall = Hall()
+    call = hall.talking(NAILED)
+    hall.tell(f.LegEnded(leg=call.agent_leg))
+    leg = hall.new_leg()
+    commands = hall.tell(f.AgentSignedIn(agent_id=NAILED, mode=LegMode.NAILED_UP, leg=leg, ready=False))
+    assert commands == (Release(leg=leg, next="idle"),)
+    hall.tell(f.AgentLegIdled(leg=leg))
+    assert hall.agent_state(NAILED) is AgentState.WRAP_UP
+    hall.wait(10)
+    assert (hall.agent_state(NAILED), hall.agent(NAILED).reason) == (AgentState.NOT_READY, "login")
+
+
+def test_a_failed_ring_told_of_the_wrong_agent_changes_nothing() -> None:
+    hall = Hall()
+    hall.ready(RUNG)
+    call = hall.waiting()
+    hall.tell(f.RingFailed(agent_id=NAILED, leg=call.agent_leg))
+    assert call.state() is InteractionState.OFFERED

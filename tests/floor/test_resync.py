@@ -235,6 +235,23 @@ def test_a_caller_found_in_the_flow_whom_we_believe_on_hold_is_sent_back_when_he
     assert call.state() is InteractionState.OFFERED
 
 
+def test_a_call_that_somebody_ended_while_we_were_blind_is_ended_when_we_see() -> None:
+    hall = Hall()
+    call = hall.waiting()
+    hall.tell(f.AsteriskLost())
+    hall.tell(f.HangUpRequested(by="boss", interaction_id=call.id))
+    assert HangUp(leg=call.leg) in hall.see(*hall.picture().values())
+
+
+def test_a_dialplan_that_asks_for_a_call_we_do_not_know_is_kept_or_thanked() -> None:
+    hall = Hall()
+    stranger = LegId("c99")
+    assert hall.tell(f.ControlGained(leg=stranger, script="flow")) == (Release(leg=stranger, next="hold"),)
+    assert hall.tell(f.LegHeld(leg=stranger)) == ()
+    assert hall.tell(f.ControlGained(leg=stranger, script="after")) == (Release(leg=stranger, next="hangup"),)
+    assert not hall.floor.state.legs
+
+
 # --- legs of nobody --------------------------------------------------------------------------------------------------
 
 
