@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from engine.domain.interaction import InteractionState
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy
 from engine.domain.values import AgentId, LegMode, QueueId
 from engine.floor.state import FloorState, Interaction
+from engine.lab.loopback import free_port
 from engine.lab.pstn import Script
 from engine.lab.truth import Call
 from engine.lab.wire import Event, Wire
@@ -34,6 +35,7 @@ from engine.store.definitions import Definitions
 from engine.store.journal import verify_journal
 from engine.store.schema import upgrade_database
 from tests.live.engine_process import EngineProcess
+from tests.live.proxy import Proxy
 
 PIN = "2468"
 DESK, MENU, WALK = "+442079460001", "+442079460002", "+442079460003"
@@ -116,11 +118,23 @@ def profiles(nailed: int, on_demand: int = 0) -> tuple[AgentProfile, ...]:
 class Hall:
     """Site, engine and eyes on both."""
 
-    def __init__(self, site: DemoSite, engine: EngineProcess, wire: Wire, home: Path) -> None:
-        self.site, self.engine, self.wire, self.home = site, engine, wire, home
+    wire: Wire
+    """Our own eyes on the site's Asterisk."""
+
+    def __init__(self, site: DemoSite, engine: EngineProcess, home: Path) -> None:
+        self.site, self.engine, self.home = site, engine, home
         self._callers = count(7_400_000_001)
         self.ears: dict[str, Path] = {}
         """What listening callers heard, by call."""
+
+    async def look(self) -> None:
+        """Connect to the site's Asterisk (anew: after it was restarted)."""
+        self.wire = Wire(self.site.plan.ami_port, self.site.plan.ami_secret)
+        await self.wire.__aenter__()
+
+    async def look_away(self) -> None:
+        """Disconnect."""
+        await self.wire.__aexit__()
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -319,26 +333,43 @@ async def open_hall(
     rescue_after_s: int = 60,
     queue: QueuePolicy = QUEUE,
     mqtt: Mqtt | None = None,
-    ports: dict[str, int] | None = None,
+    ami: Proxy | None = None,
+    agi: Proxy | None = None,
 ) -> AsyncIterator[Hall]:
-    """A hall whose engine is up and sees. `ports` (ami_port, agi_port) lead the engine through a test's own proxy."""
+    """A hall whose engine is up and sees. `ami` and `agi`, if given, carry these links."""
     name = f"fault{os.getpid()}-{next(_serial)}"
     agents = profiles(nailed, on_demand)
     with tempfile.TemporaryDirectory(prefix="callwright-") as folder:
         home = Path(folder)
         async with DemoSite(name, agents, lambda _text: None, rescue_after_s=rescue_after_s) as site:
-            settings = _settings(site, home, mqtt, ports or {})
+            settings = _settings(site, home, mqtt, _through(site, ami, agi))
             await define(settings, agents, queue)
             engine = EngineProcess(settings, home)
-            secret = settings.asterisk.ami_secret.get_secret_value()
-            async with Wire(site.plan.ami_port, secret) as wire:
+            async with AsyncExitStack() as stack:
+                for proxy in (ami, agi):
+                    if proxy is not None:
+                        await stack.enter_async_context(proxy)
+                hall = Hall(site, engine, home)
+                stack.push_async_callback(hall.look_away)
+                await hall.look()
                 try:
                     await engine.start()
-                    yield Hall(site, engine, wire, home)
+                    yield hall
                 finally:
                     await engine.end()
                     _show(engine, site)
         site.data.rmdir()
+
+
+def _through(site: DemoSite, ami: Proxy | None, agi: Proxy | None) -> dict[str, int]:
+    """Put the proxies between site and engine; the engine's ports then."""
+    ports = {}
+    if ami is not None:
+        ami.target, ports["ami_port"] = site.plan.ami_port, ami.port
+    if agi is not None:
+        agi.port, agi.target = site.plan.agi_port, free_port()
+        ports["agi_port"] = agi.target
+    return ports
 
 
 def _settings(site: DemoSite, home: Path, mqtt: Mqtt | None, ports: dict[str, int]) -> Settings:
