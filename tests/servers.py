@@ -149,14 +149,18 @@ class PostgresServer:
             _stop(self.process, signal.SIGINT)
 
     def new_database(self) -> str:
-        """Make an empty database and return its URL for asyncpg."""
+        """Make an empty database and return its URL for asyncpg. Each costs 8 MB and 300 files."""
         self._made += 1
         name = f"test_{self._made}"
         self._psql("postgres", f"CREATE DATABASE {name}")
         return f"postgresql+asyncpg://postgres@{LOOPBACK}:{self.port}/{name}"
 
+    def execute(self, url: str, sql: str) -> None:
+        """Run SQL in a database that `new_database` made."""
+        self._psql(url.rpartition("/")[2], sql)
+
     def _psql(self, database: str, sql: str) -> None:
-        """Run one statement. Retries while the server says that it is still starting up."""
+        """Run SQL in one transaction. Retries while the server says that it is still starting up."""
         command = [self._program("psql"), "-X", "-q", "-h", LOOPBACK, "-p", str(self.port), "-U", "postgres"]
         deadline = time.monotonic() + START_WITHIN_S
         while True:

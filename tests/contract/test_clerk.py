@@ -197,7 +197,7 @@ async def test_a_locked_sqlite_delays_no_barrier_and_loses_nothing(tmp_path: Pat
                 seq = office.call(f"+3360000000{number}")
                 async with asyncio.timeout(LONG_S):
                     await office.clerk.barrier(seq)
-                assert loop.time() - before < 2.0
+                assert loop.time() - before < 4.0  # the lock alone would hold it for 5 s
             await office.trouble(there=True)
             assert "locked" in str(office.clerk.trouble)
             intruder.execute("ROLLBACK")

@@ -24,15 +24,15 @@ async def test_migrations_make_the_tables_of_the_code(database: Database) -> Non
         assert await connection.run_sync(differences) == []
 
 
-async def test_upgrading_twice_changes_nothing(url: str) -> None:
-    assert await current(url) is None
-    assert await upgrade(url) == head()
-    assert await upgrade(url) == head()
-    assert await current(url) == head()
+async def test_upgrading_twice_changes_nothing(empty_url: str) -> None:
+    assert await current(empty_url) is None
+    assert await upgrade(empty_url) == head()
+    assert await upgrade(empty_url) == head()
+    assert await current(empty_url) == head()
 
 
-async def test_two_engines_may_upgrade_at_once(url: str) -> None:
-    assert list(await asyncio.gather(upgrade(url), upgrade(url))) == [head(), head()]
+async def test_two_engines_may_upgrade_at_once(empty_url: str) -> None:
+    assert list(await asyncio.gather(upgrade(empty_url), upgrade(empty_url))) == [head(), head()]
 
 
 async def test_a_database_of_the_future_is_refused_and_left_alone(database: Database, url: str) -> None:
