@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from cli.flow import Rules, app, judged
+from cli.flow import Rules, app
+from cli.play import judged
 from engine.domain.values import AskOutcome, Collect, DigitPattern
 
 FLOWS = Path(__file__).parents[2] / "ivr_flows"
@@ -133,7 +134,7 @@ def test_run_at_a_time(tmp_path: Path) -> None:
     for wrong in ("noon", "9999-12-31T23:59", "0001-01-01"):
         result = flow("run", str(path), "--at", wrong)
         assert result.exit_code == 2
-        assert "is no time — write ISO 8601" in result.stderr
+        assert f"`{wrong}` is no time\n  write ISO 8601" in result.stderr
 
 
 def test_run_from_the_keyboard() -> None:
