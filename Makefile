@@ -25,9 +25,14 @@ help:
 	@echo "Making the Python environment in .venv ..."
 	@test -x $(BIN)/python -a -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
 		echo "Python cannot make environments. Mend: apt-get install python3-venv, then retry." >&2; rm -rf .venv; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || { \
+	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock >.venv/uv.lock
+	@echo "Installing the locked dependencies ..."
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock 2>.venv/pip.log && \
+		UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock; } || { \
+		echo "uv could not; trying pip, which takes some minutes ..."; \
+		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock; } || { \
 		echo "The dependencies could not be installed. Mend: check the network and pip's settings, then retry." >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2>>.venv/pip.log
 	@touch $@
 
 setup: .venv/ready
