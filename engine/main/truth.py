@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import and_, or_, select
 
+from engine.ami.codec import Message
 from engine.asterisk.snapshot import seen_legs
 from engine.domain.commands import Publish
 from engine.domain.events import InteractionEnded
+from engine.domain.facts import SeenLeg
 from engine.domain.interaction import Ending
 from engine.domain.values import SECOND, AgentId
 from engine.errors import JournalBroken
@@ -89,7 +91,7 @@ class Verifier:
         reachable = await self._phones() if self._phones is not None else {}
         rows = await engine.switch.telephony.live_channels()
         # From here to the next await is one moment of the floor: nothing is handled in between.
-        legs = seen_legs(rows)
+        legs = _seen(rows)
         compared = verify.calls_compared(engine.floor.state, legs)
         found = [
             *journal,
@@ -99,6 +101,17 @@ class Verifier:
         asked = {*engine.floor.state.interactions, *ended}
         tables = await read_tables(engine.database, asked, engine.loop.clock.now())
         return compared, found + verify.against_tables(engine.floor.state, tables, ended)
+
+
+def _seen(rows: Sequence[Message]) -> tuple[SeenLeg, ...]:
+    """Asterisk's channels; of a phone at the feature codes that it is there, also before it is answered."""
+    contexts = {row.get("Uniqueid"): row.get("Context") for row in rows}
+    return tuple(
+        SeenLeg(leg=seen.leg, place=contexts[seen.leg], bridge=seen.bridge, up=seen.up)
+        if contexts[seen.leg] in verify.PHONE_PLACES
+        else seen
+        for seen in seen_legs(rows)
+    )
 
 
 def _journal(folder: Path, upto: int) -> tuple[list[Finding], EndedLately]:

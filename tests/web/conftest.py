@@ -1,14 +1,16 @@
-"""The API over a console in memory, asked without a socket."""
+"""The API over a console in memory, asked without a socket; and a whole engine in its house."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from engine.runtime.console import Console
 from engine.web import create_app
+from tests.web.house import House, open_house
 from tests.web.memory import MemoryConsole
 
 
@@ -25,3 +27,10 @@ async def api(console: MemoryConsole) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=create_app(kept))
     async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
         yield client
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A running engine with a queue, two agents and a number."""
+    async with open_house(tmp_path) as opened:
+        yield opened
