@@ -300,6 +300,20 @@ def test_a_picture_taken_while_we_see_ends_no_talk_and_no_ringing() -> None:
     assert rung.state() is InteractionState.TALKING
 
 
+@pytest.mark.parametrize("blind", [False, True])
+def test_nobody_is_offered_before_the_whole_picture_is_taken_in(blind: bool) -> None:
+    """Both callers are gone: the agent whom the first one frees is not rung for the second."""
+    hall = Hall()
+    first = ringing_an_agent(hall)
+    second = hall.waiting()
+    if blind:
+        hall.tell(f.AsteriskLost())
+    commands = hall.see(SeenLeg(leg=first.agent_leg, place="ringing"))
+    assert [type(command) for command in commands] == [HangUp]
+    assert (first.state(), second.state()) == (InteractionState.ENDED, InteractionState.ENDED)
+    assert hall.agent_state(RUNG) is AgentState.AVAILABLE
+
+
 def test_a_picture_taken_while_we_see_takes_nobody_off_hold() -> None:
     hall = Hall()
     call = hall.waiting()
