@@ -88,6 +88,8 @@ class Recordings:
         self.disk_low = False
         """Whether recordings are refused for want of space."""
         self.finished = 0
+        self.looks = 0
+        """How often a recording was looked at, to see whether its recorder has closed it."""
         self.refused = 0
         """Calls that were not recorded for want of space."""
         self.trouble = ""
@@ -172,6 +174,7 @@ class Recordings:
 
     async def _look(self, name: str) -> None:
         """Finish a recording if its files are whole and did not change since the last look."""
+        self.looks += 1
         sides = await asyncio.to_thread(_sides, self.folder, name)
         sizes = {side.path.name: side.size for side in sides}
         if not sides:

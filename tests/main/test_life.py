@@ -1,0 +1,116 @@
+"""The whole engine on an Asterisk in memory: a call, a kill, a restart, a replay, an explanation."""
+
+import sqlite3
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy import text
+
+from engine.domain.events import InteractionAnswered, InteractionEnded
+from engine.domain.interaction import Ending, InteractionState
+from engine.main import belief
+from tests.main.hall import NAILED, RUNG, Hall
+
+
+async def test_a_call_reaches_an_agent_and_ends(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds) as hall:
+        await hall.sign_in(NAILED)
+        call = await hall.call_in()
+        await hall.talk(call)
+        assert call.bridged
+        await call.hang_up()
+        await hall.ended(call)
+        [ended] = [event for _, event in hall.events if isinstance(event, InteractionEnded)]
+        assert ended.ending is Ending.ANSWERED
+
+
+async def test_an_agent_who_is_rung_answers(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds) as hall:
+        await hall.sign_in(RUNG)
+        call = await hall.call_in()
+        await hall.talk(call)
+        [answered] = [event for _, event in hall.events if isinstance(event, InteractionAnswered)]
+        assert answered.agent_id == RUNG
+
+
+async def test_a_killed_engine_comes_back_with_the_same_floor(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds) as hall:
+        await hall.sign_in(NAILED)
+        talking = await hall.call_in()
+        await hall.talk(talking)
+        waiting = await hall.call_in()
+        since = waiting.live.entered_at
+        await hall.on_disk()
+
+        await hall.restart()
+
+        assert (talking.state, talking.live.agent_id) == (InteractionState.TALKING, NAILED)
+        assert (waiting.state, waiting.live.entered_at) == (InteractionState.WAITING, since)
+        await talking.hang_up()
+        await hall.talk(waiting)
+        await waiting.hang_up()
+        await hall.ended(waiting)
+        await hall.on_disk()
+        report = belief.replay(hall.settings.paths.journal)
+        assert report.ok
+        assert report.state_sha256 == sha256(hall.engine.floor.snapshot()).hexdigest()
+
+
+async def test_a_decision_before_the_restart_is_explained_after_it(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds, snapshot_every=10) as hall:
+        await hall.sign_in(NAILED)
+        call = await hall.call_in()
+        await hall.talk(call)
+        await hall.on_disk()
+        await hall.restart()
+        [explanation] = belief.explain(hall.settings.paths.journal, call.id)
+        assert explanation.decision.winner == NAILED
+        assert [refused.agent_id for refused in explanation.decision.refused] == [RUNG]
+
+
+async def test_snapshots_shorten_the_restart_and_agree_with_the_journal(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds, snapshot_every=10) as hall:
+        journal = hall.settings.paths.journal
+        await hall.sign_in(NAILED)
+        await hall.until(lambda: any(journal.glob("floor-*.json")))
+        call = await hall.call_in()
+        await hall.talk(call)
+        await hall.on_disk()
+        before = hall.engine.floor.snapshot()
+        await hall.kill()
+        restored = belief.restore(journal)
+        assert restored.snapshot_seq >= 10
+        assert restored.floor.snapshot() == before
+        report = belief.replay(journal)
+        assert report.ok
+        assert report.snapshots_compared >= 1
+        await hall.start()
+
+
+async def test_events_that_the_tables_missed_are_told_once(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds, snapshot_every=10) as hall:
+        await hall.sign_in(NAILED)
+        call = await hall.call_in()
+        await hall.talk(call)
+        await hall.on_disk()
+        count = await conversations(hall)
+        await hall.kill()
+        with sqlite3.connect(hall.home / "data" / "callwright.db") as tables:
+            # as if the database had been away all the time: it knows nothing, the journal and a snapshot know it all
+            for table in ("segment", "session", "participant", "conversation", "agent_span", "outbox"):
+                tables.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+            tables.execute("UPDATE projection SET last_seq = 0")
+        tables.close()
+        await hall.start()
+        assert await conversations(hall) == count
+        await hall.restart()
+        assert await conversations(hall) == count
+
+
+async def conversations(hall: Hall) -> list[tuple[object, ...]]:
+    """What the fact tables say of every conversation and its phases."""
+    async with hall.engine.database.reading() as connection:
+        rows = await connection.execute(
+            text("SELECT conversation_id, phase, position, end_us FROM segment ORDER BY conversation_id, position")
+        )
+        return sorted(tuple(row) for row in rows)
