@@ -118,6 +118,8 @@ def _globals(plan: AsteriskPlan, agi_port: str) -> str:
             "CW_RESCUE_SPOOL": _checked("rescue_spool_dir", plan.rescue_spool_dir, _PATH),
             "CW_RESCUE_AFTER_S": str(plan.rescue_after_s),
             "CW_LANGUAGE": plan.language,
+            # Read by res_agi: a caller who hangs up while the engine is frozen must not stay as a ghost channel.
+            "AGIEXITONHANGUP": "yes",
             "CW_SITE_NUMBER": number,
         }
     )

@@ -209,6 +209,7 @@ async def test_a_frozen_engine_leaves_the_waiting_caller_with_music(site: Site) 
         assert alive(site, call)
         await site.pstn.hang_up(call)
         await ended(site, call)
+        await site.ami.until(5, Event="Hangup")  # and no ghost stays while the engine is frozen (AGIEXITONHANGUP)
         assert await longest_silence_heard_s(ear(site)) < 2.0
 
 
