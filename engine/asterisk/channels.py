@@ -104,10 +104,9 @@ class Channels:
         reader = self._readers.get(message.event)
         return [] if reader is None else reader(message)
 
-    def arrival(self, leg: LegId, message: Message, at: int) -> list[AnyFact]:
-        """A caller's channel, by its Newchannel event or by a snapshot row."""
-        exten = message.get("Exten")
-        number = self._numbering.e164(exten)
+    def arrival(self, leg: LegId, message: Message, dialled: str, at: int) -> list[AnyFact]:
+        """A caller's channel, by its Newchannel event or by a snapshot row. `dialled` as it came in from the trunk."""
+        number = self._numbering.e164(dialled)
         known = Known(leg=leg, channel=message.get("Channel"), context=INBOUND, number=number)
         self.known[leg] = known
         caller = self._numbering.caller(message.get("CallerIDNum"))
@@ -133,7 +132,7 @@ class Channels:
             self.known[leg].channel = message.get("Channel")
             return []
         if context == INBOUND:
-            return self.arrival(leg, message, _at(message))
+            return self.arrival(leg, message, message.get("Exten"), _at(message))
         if context in AGENT_CONTEXTS:
             self.known[leg] = Known(leg=leg, channel=message.get("Channel"), context=context)
         return []

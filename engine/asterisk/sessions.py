@@ -109,10 +109,10 @@ class Sessions:
             log.warning("session failed", leg=leg, why=refused.what)
         finally:
             watch.cancel()
-            if self._orders.get(leg) is orders:
+            if self._orders.get(leg) is orders:  # else the next session of this leg has begun already
                 del self._orders[leg]
-            if not released:
-                self._sink.put(ControlLost(leg=leg, interaction_id=self._whose(leg)))
+                if not released:
+                    self._sink.put(ControlLost(leg=leg, interaction_id=self._whose(leg)))
 
     @staticmethod
     async def _watch(session: AgiSession, orders: asyncio.Queue[Order | None]) -> None:

@@ -153,6 +153,7 @@ class Telephony:
                 settings = await self._actions.send(ami.core_settings())
                 rows = await self._actions.collect(ami.core_show_channels())
                 devices = await self._actions.collect(ami.device_state_list())
+                dialled = await self._dialled() if self._strangers(rows) else {}
             except CallwrightError as failed:
                 log.warning("resync failed", why=failed.what)
                 await asyncio.sleep(0.5)
@@ -161,19 +162,30 @@ class Telephony:
             boot = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
             rebooted = bool(self._boot) and boot != self._boot
             self._boot = boot
-            self._tell(rows, devices, rebooted=rebooted)
+            self._tell(rows, devices, dialled, rebooted=rebooted)
             self.resyncs += 1
             log.info("resync", reason=reason, channels=len(rows), rebooted=rebooted)
             return
 
-    def _tell(self, rows: list[Message], devices: list[Message], *, rebooted: bool) -> None:
+    def _strangers(self, rows: list[Message]) -> set[LegId]:
+        """Callers who arrived while we were away: no Newchannel event told of them."""
+        legs = {LegId(row.get("Uniqueid")) for row in rows if snapshot.is_caller(row)}
+        return {leg for leg in legs if leg not in self.channels.known and not self.channels.is_dead(leg)}
+
+    async def _dialled(self) -> dict[str, str]:
+        """The number each live channel dialled. The list of channels tells only where they are in the plan by now."""
+        rows = await self._actions.collect(ami.status())
+        return {row.get("Uniqueid"): row.get("DNID") for row in rows}
+
+    def _tell(self, rows: list[Message], devices: list[Message], dialled: dict[str, str], *, rebooted: bool) -> None:
         fresh, self._fresh = self._fresh or set(), None
         if rebooted:
             self.channels.forget_all()
+        strangers = self._strangers(rows)
         for row in rows:
             leg = LegId(row.get("Uniqueid"))
-            if snapshot.is_caller(row) and leg not in self.channels.known and not self.channels.is_dead(leg):
-                for fact in self.channels.arrival(leg, row, 0):
+            if leg in strangers:
+                for fact in self.channels.arrival(leg, row, dialled.get(leg, ""), 0):
                     self._sink.put(fact)
             elif snapshot.is_ours(row) and leg not in self.channels.known and not self.channels.is_dead(leg):
                 self.channels.adopt(leg, row)
@@ -181,12 +193,15 @@ class Telephony:
             for fact in self.channels.device_state(device):
                 self._sink.put(fact)
         legs = {seen.leg: seen for seen in snapshot.seen_legs(rows) if not self.channels.is_dead(seen.leg)}
-        for leg in fresh - legs.keys():
+        for leg in fresh:
             if not self.channels.is_dead(leg):
-                legs[leg] = SeenLeg(leg=leg, place="")  # it came while we looked
-        for leg in [leg for leg in self.channels.known if leg not in legs]:
+                legs[leg] = SeenLeg(leg=leg, place="")  # it moved while we looked: its events know better
+        gone = [leg for leg, known in self.channels.known.items() if leg not in legs and known.channel]
+        for leg in gone:  # a leg that we have just asked for has no channel yet and stays
             del self.channels.known[leg]
-        self._sink.put(AsteriskSeen(node=self._node, legs=tuple(legs.values()), rebooted=rebooted))
+        self._sink.put(
+            AsteriskSeen(node=self._node, legs=tuple(legs.values()), rebooted=rebooted, boot=self._boot)
+        )
 
     async def live_channels(self) -> list[Message]:
         """Every channel Asterisk holds in our contexts, for `verify`."""

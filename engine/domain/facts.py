@@ -278,11 +278,15 @@ class SeenLeg(Value):
 
 
 class AsteriskSeen(Fact):
-    """The whole truth after a reconnect: every channel that Asterisk holds. `rebooted` when it lost all its calls."""
+    """The whole truth after a reconnect: every channel that Asterisk holds.
+
+    `boot` names its present start; `rebooted` says that we saw it start anew. Either tells that all calls were lost.
+    """
 
     legs: tuple[SeenLeg, ...]
     node: str = "main"
     rebooted: bool = False
+    boot: str = ""
 
 
 class CallbackTaken(Fact):

@@ -31,10 +31,12 @@ def lost(step: Step) -> None:
 
 def seen(step: Step, fact: AsteriskSeen) -> None:
     """Every channel Asterisk holds, at one moment."""
-    was_blind = step.state.blind or fact.rebooted
+    rebooted = fact.rebooted or ("" != step.state.boot != fact.boot != "")
+    step.state.boot = fact.boot or step.state.boot
+    was_blind = step.state.blind or rebooted
     step.state.blind = True  # nothing is offered before the whole picture is taken in
     there = {leg.leg: leg for leg in fact.legs}
-    _bury_missing(step, there, rebooted=fact.rebooted, was_blind=was_blind)
+    _bury_missing(step, there, rebooted=rebooted, was_blind=was_blind)
     picture = {leg: real for leg, real in there.items() if real.place}
     if was_blind:
         _mend_bridges(step, picture)

@@ -121,6 +121,8 @@ class FloorState(msgspec.Struct, kw_only=True, omit_defaults=True):
     epoch: int = 0
     now: int = 0
     blind: bool = True
+    boot: str = ""
+    """Asterisk's start that our belief is about."""
     draining: bool = False
     queues: dict[QueueId, QueuePolicy] = {}
     leaving: tuple[QueueId, ...] = ()

@@ -245,8 +245,8 @@ class Hall:
         state = self.floor.state.interactions[known.interaction_id or InteractionId("")]
         return "hold" if state.held or known.bridge else "flow"
 
-    def see(self, *legs: SeenLeg, rebooted: bool = False) -> tuple[AnyCommand, ...]:
-        return self.tell(f.AsteriskSeen(legs=legs, rebooted=rebooted))
+    def see(self, *legs: SeenLeg, rebooted: bool = False, boot: str = "") -> tuple[AnyCommand, ...]:
+        return self.tell(f.AsteriskSeen(legs=legs, rebooted=rebooted, boot=boot))
 
 
 class Call:

@@ -85,6 +85,16 @@ def test_asterisk_lost_all_its_calls(scene: Scene) -> None:
     assert hall.agent(RUNG).reason != "ring-no-answer", "it was not his fault"
 
 
+def test_asterisk_that_began_anew_while_we_were_away_is_told_by_its_start() -> None:
+    hall = Hall()
+    hall.see(boot="2026-11-22 09:00:00")
+    call = hall.waiting()
+    hall.restart()
+    hall.see(boot="2026-11-22 10:00:00")
+    assert call.state() is InteractionState.ENDED
+    assert hall.sums()["lost"] == 1
+
+
 @pytest.mark.parametrize("scene", [scene for scene in ENDINGS if scene in IN_FLOW])
 def test_a_caller_in_the_flow_hears_again_what_he_heard_last(scene: Scene) -> None:
     hall = Hall()
