@@ -199,9 +199,7 @@ class Telephony:
         gone = [leg for leg, known in self.channels.known.items() if leg not in legs and known.channel]
         for leg in gone:  # a leg that we have just asked for has no channel yet and stays
             del self.channels.known[leg]
-        self._sink.put(
-            AsteriskSeen(node=self._node, legs=tuple(legs.values()), rebooted=rebooted, boot=self._boot)
-        )
+        self._sink.put(AsteriskSeen(node=self._node, legs=tuple(legs.values()), rebooted=rebooted, boot=self._boot))
 
     async def live_channels(self) -> list[Message]:
         """Every channel Asterisk holds in our contexts, for `verify`."""

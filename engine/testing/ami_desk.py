@@ -119,6 +119,7 @@ def _status(model: AsteriskModel, action: Message) -> Answer:
             ("Privilege", "Call"),
             *leg.headers(),
             ("Type", "PJSIP"),
+            ("DNID", leg.dnid),
             ("BridgeID", leg.bridge),
             ("Seconds", "1"),
             *(("Variable", f"{name}={leg.variables.get(name, '(null)')}") for name in names),

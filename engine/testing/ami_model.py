@@ -37,6 +37,7 @@ class Leg(msgspec.Struct):
     context: str
     exten: str
     linkedid: str
+    dnid: str = ""
     state: int = 0
     bridge: str = ""
     variables: dict[str, str] = {}
@@ -214,7 +215,7 @@ class AsteriskModel:
     # Inside ---------------------------------------------------------------------------------------------------------
 
     def _new(self, uniqueid: str, name: str, number: str, caller_name: str, context: str, exten: str) -> Leg:
-        leg = Leg(uniqueid, name, number, caller_name, context, exten, uniqueid)
+        leg = Leg(uniqueid, name, number, caller_name, context, exten, uniqueid, dnid=exten)
         self.legs[uniqueid] = leg
         return leg
 

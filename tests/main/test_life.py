@@ -9,7 +9,7 @@ from sqlalchemy import text
 from engine.domain.events import InteractionAnswered, InteractionEnded
 from engine.domain.interaction import Ending, InteractionState
 from engine.main import belief
-from tests.main.hall import NAILED, RUNG, Hall
+from tests.main.hall import CALLER, NAILED, NUMBER, RUNG, Call, Hall
 
 
 async def test_a_call_reaches_an_agent_and_ends(tmp_path: Path, sounds: Path) -> None:
@@ -114,3 +114,20 @@ async def conversations(hall: Hall) -> list[tuple[object, ...]]:
             text("SELECT conversation_id, phase, position, end_us FROM segment ORDER BY conversation_id, position")
         )
         return sorted(tuple(row) for row in rows)
+
+
+async def test_who_called_while_the_engine_was_away_is_served_by_the_number_he_dialled(
+    tmp_path: Path, sounds: Path
+) -> None:
+    """By then he is at extension `flow` or `hold` of the dialplan: that is not what he dialled."""
+    async with Hall(tmp_path, sounds) as hall:
+        await hall.sign_in(NAILED)
+        await hall.on_disk()
+        await hall.kill()
+        leg = hall.asterisk.call_in(NUMBER, CALLER, caller_name="")
+        leg.context, leg.exten = "callwright-call", "flow"
+        await hall.start()
+
+        call = Call(hall, leg)
+        await hall.until(lambda: call.interaction is not None)
+        assert (call.live.number, call.live.flow_name) == (NUMBER, "main")
