@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -23,7 +24,7 @@ from engine.main.gauges import readings
 from engine.main.live_flows import LiveFlows
 from engine.main.moments import moment
 from engine.main.records import LiveCalls, LiveInteractions
-from engine.main.rolls import LiveAgents, LiveNumbers, LiveQueues, LiveSkills, LiveTrunks
+from engine.main.rolls import LiveAgents, LiveNumbers, LiveQueues, LiveSkills, LiveTrunks, on_disk
 from engine.main.truth import Phones, Verifier
 from engine.runtime.views import Configuration, Explained, FloorView, Health, LinkView, QueueLine, Reading, VerifyReport
 
@@ -81,7 +82,8 @@ class LiveConsole:
     async def explain(self, interaction_id: str) -> Explained:
         """Why each agent was chosen or refused."""
         engine = self._engine
-        await engine.clerk.barrier(engine.loop.last_seq)
+        with suppress(StoreUnavailable):  # a full disk: what is on it can be explained all the same
+            await on_disk(engine)
         found = await asyncio.to_thread(belief.explain, engine.settings.paths.journal, interaction_id)
         decisions = tuple(sights.decision_view(each.seq, each.decision) for each in found)
         return Explained(interaction_id=interaction_id, items=decisions, next=None)
@@ -93,7 +95,9 @@ class LiveConsole:
 
     async def config(self) -> Configuration:
         """The settings in force, without secrets."""
-        return Configuration(settings={name: _plain(section) for name, section in self._engine.settings})
+        shown = {name: _plain(section) for name, section in self._engine.settings}
+        shown["store"]["url"] = self._engine.database.url.render_as_string(hide_password=True)
+        return Configuration(settings=shown)
 
     async def health(self) -> Health:
         """Whether the engine can do its work."""
@@ -112,6 +116,8 @@ class LiveConsole:
             reasons.append(f"store: the database did not answer within {READ_WITHIN_S:g} s")
         except StoreUnavailable as away:
             reasons.append(f"store: {away.what}")
+        except Exception as broken:  # noqa: BLE001 - whatever is wrong with the database, this question is answered
+            reasons.append(f"store: {type(broken).__name__}")
         return Health(ready=not reasons, reasons=tuple(dict.fromkeys(reasons)))
 
     def readings(self) -> Sequence[Reading]:

@@ -53,6 +53,14 @@ async def tell(engine: Engine, *facts: AnyFact) -> None:
     for fact in facts:
         engine.loop.handle(fact)
     engine.loop.put(TimePassed())  # the loop sleeps until the deadline it knew: wake it for the new one
+    await on_disk(engine)
+
+
+async def on_disk(engine: Engine) -> None:
+    """Return when every fact so far is on disk.
+
+    :raises StoreUnavailable: the disk is slow or full; what was done holds, but a power cut would undo it.
+    """
     try:
         async with asyncio.timeout(ON_DISK_WITHIN_S):
             await engine.clerk.barrier(engine.loop.last_seq)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,6 +25,9 @@ from engine.errors import (
 from engine.runtime.reading import read
 from engine.runtime.views import Page
 
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
+"""What ids and filters may hold: anything but control characters, which no database and no log wants."""
+Id = Annotated[str, Path(max_length=200, pattern=PLAIN)]
 LONGEST_BODY = 1_048_576
 PROBLEM_TYPE = "application/problem+json"
 _STATUSES: dict[type[CallwrightError], int] = {

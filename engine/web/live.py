@@ -22,12 +22,15 @@ from engine.runtime.views import (
     ServiceLevelReport,
     VerifyReport,
 )
-from engine.web.answers import ValueResponse, body_bytes, page
+from engine.web.answers import PLAIN, Id, ValueResponse, body_bytes, page
 from engine.web.openapi import answers, takes_text
 
 Reveal = Annotated[bool, Query(description="Show callers' numbers and names unmasked.")]
-Start = Annotated[str, Query(alias="from", description="ISO 8601; without an offset the site's own time.")]
-End = Annotated[str, Query(alias="to", description="Like from; a day alone is its end.")]
+Start = Annotated[
+    str, Query(alias="from", max_length=64, description="ISO 8601; without an offset the site's own time.")
+]
+End = Annotated[str, Query(alias="to", max_length=64, description="Like from; a day alone is its end.")]
+Filter = Annotated[str, Query(max_length=200, pattern=PLAIN)]
 LONGEST_PAGE = 500
 
 
@@ -64,11 +67,11 @@ def _calls(router: APIRouter, console: Console) -> None:
         """Live calls, in order of arrival."""
         return ValueResponse(page(await console.calls.list(reveal=reveal)))
 
-    async def call_show(id_: str, reveal: Reveal = False) -> Response:
+    async def call_show(id_: Id, reveal: Reveal = False) -> Response:
         """One live call."""
         return ValueResponse(await console.calls.show(id_, reveal=reveal))
 
-    async def call_hang_up(id_: str) -> Response:
+    async def call_hang_up(id_: Id) -> Response:
         """Ask Asterisk to end a call; the answer is the call as it was then."""
         return ValueResponse(await console.calls.hang_up(id_))
 
@@ -81,9 +84,9 @@ def _interactions(router: APIRouter, console: Console) -> None:
     async def interactions_list(
         start: Start = "",
         end: End = "",
-        queue: str = "",
-        agent: str = "",
-        cursor: str = "",
+        queue: Filter = "",
+        agent: Filter = "",
+        cursor: Filter = "",
         limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 50,
         reveal: Reveal = False,
     ) -> Response:
@@ -91,7 +94,7 @@ def _interactions(router: APIRouter, console: Console) -> None:
         wanted = Wanted(start=start, end=end, queue=queue, agent=agent, cursor=cursor, limit=limit)
         return ValueResponse(await console.interactions.list(wanted, reveal=reveal))
 
-    async def interaction_show(id_: str, reveal: Reveal = False) -> Response:
+    async def interaction_show(id_: Id, reveal: Reveal = False) -> Response:
         """One interaction with its phases and legs."""
         return ValueResponse(await console.interactions.show(id_, reveal=reveal))
 
@@ -104,7 +107,7 @@ def _flows(router: APIRouter, console: Console) -> None:
         """Live flows, by name."""
         return ValueResponse(page(await console.flows.list()))
 
-    async def flow_activate(name: str, request: Request) -> Response:
+    async def flow_activate(name: Id, request: Request) -> Response:
         """Make the text of a flow file the live version, and keep it for the next start."""
         try:
             text = (await body_bytes(request)).decode("utf-8")
@@ -121,7 +124,7 @@ def _judgement(router: APIRouter, console: Console) -> None:
         """The whole floor at this moment."""
         return ValueResponse(await console.floor(reveal=reveal))
 
-    async def explain(interaction_id: str) -> Response:
+    async def explain(interaction_id: Id) -> Response:
         """Why each agent was chosen or refused, recomputed from the journal."""
         return ValueResponse(await console.explain(interaction_id))
 
@@ -140,7 +143,9 @@ def _judgement(router: APIRouter, console: Console) -> None:
 
 
 def _reports(router: APIRouter, console: Console) -> None:
-    async def report_service_level(start: Start = "", end: End = "", queue: str = "", formula: str = "") -> Response:
+    async def report_service_level(
+        start: Start = "", end: End = "", queue: Filter = "", formula: Filter = ""
+    ) -> Response:
         """Visits to queues, and how many were answered in time. Without times: today."""
         return ValueResponse(await console.reports.service_level(start, end, queue, formula))
 

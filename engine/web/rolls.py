@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.runtime.console import AgentRoll, Console, QueueRoll, Roll
 from engine.runtime.views import AgentView, Page, QueueView, Skill
-from engine.web.answers import ValueResponse, body, body_changes, page
+from engine.web.answers import Id, ValueResponse, body, body_changes, page
 from engine.web.openapi import Pause, Pin, Secret, SignIn, answers, takes, takes_changes
 
 
@@ -24,7 +24,7 @@ def rolls(console: Console) -> APIRouter:
     _five(router, "number", console.numbers, NumberPolicy, NumberPolicy)
     _five(router, "trunk", console.trunks, TrunkPolicy, TrunkPolicy)
 
-    async def set_secret(id_: str, request: Request) -> Response:
+    async def set_secret(id_: Id, request: Request) -> Response:
         """Keep the password that the carrier asks for; it is never shown again."""
         await console.trunks.set_secret(id_, (await body(request, Secret)).secret)
         return Response(status_code=204)
@@ -67,15 +67,15 @@ def _five(router: APIRouter, noun: str, roll: Roll[Any, Any], policy: Any, view:
         """Define a new one."""
         return ValueResponse(await roll.add(await body(request, policy)), status_code=201)
 
-    async def show(id_: str) -> Response:
+    async def show(id_: Id) -> Response:
         """One of them."""
         return ValueResponse(await roll.show(id_))
 
-    async def change(id_: str, request: Request) -> Response:
+    async def change(id_: Id, request: Request) -> Response:
         """Change some fields; a list or table that is given replaces the old one whole."""
         return ValueResponse(await roll.change(id_, await body_changes(request)))
 
-    async def remove(id_: str) -> Response:
+    async def remove(id_: Id) -> Response:
         """Remove it. What happened with it stays in the reports."""
         await roll.remove(id_)
         return Response(status_code=204)
@@ -88,29 +88,29 @@ def _five(router: APIRouter, noun: str, roll: Roll[Any, Any], policy: Any, view:
 
 
 def _agent_verbs(router: APIRouter, agents: AgentRoll) -> None:
-    async def set_pin(id_: str, request: Request) -> Response:
+    async def set_pin(id_: Id, request: Request) -> Response:
         """Give a PIN of 4 to 8 digits; ends a lock-out."""
         await agents.set_pin(id_, (await body(request, Pin)).pin)
         return Response(status_code=204)
 
-    async def login(id_: str, request: Request) -> Response:
+    async def login(id_: Id, request: Request) -> Response:
         """Sign in; a nailed-up phone is rung."""
         wish = await body(request, SignIn)
         return ValueResponse(await agents.login(id_, ready=wish.ready, mode=wish.mode))
 
-    async def logout(id_: str) -> Response:
+    async def logout(id_: Id) -> Response:
         """Sign out; on a call, after it."""
         return ValueResponse(await agents.logout(id_))
 
-    async def ready(id_: str) -> Response:
+    async def ready(id_: Id) -> Response:
         """Available from now on, or after the present call."""
         return ValueResponse(await agents.ready(id_))
 
-    async def not_ready(id_: str, request: Request) -> Response:
+    async def not_ready(id_: Id, request: Request) -> Response:
         """No more interactions; on a call, after it."""
         return ValueResponse(await agents.not_ready(id_, (await body(request, Pause)).reason))
 
-    async def wrap_up(id_: str) -> Response:
+    async def wrap_up(id_: Id) -> Response:
         """End the wrap-up before its time."""
         return ValueResponse(await agents.wrap_up(id_))
 
@@ -123,11 +123,11 @@ def _agent_verbs(router: APIRouter, agents: AgentRoll) -> None:
 
 
 def _queue_verbs(router: APIRouter, queues: QueueRoll) -> None:
-    async def open_queue(id_: str) -> Response:
+    async def open_queue(id_: Id) -> Response:
         """Let callers in."""
         return ValueResponse(await queues.open(id_))
 
-    async def close_queue(id_: str) -> Response:
+    async def close_queue(id_: Id) -> Response:
         """Let no more callers in; who waits goes on waiting."""
         return ValueResponse(await queues.close(id_))
 

@@ -29,8 +29,14 @@ async def api(console: MemoryConsole) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Asterisk's sounds folder, filled once: speech takes longer than a test."""
+    return tmp_path_factory.mktemp("sounds")
+
+
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(tmp_path: Path, sounds: Path) -> AsyncIterator[House]:
     """A running engine with a queue, two agents and a number."""
-    async with open_house(tmp_path) as opened:
+    async with open_house(tmp_path, sounds) as opened:
         yield opened

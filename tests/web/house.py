@@ -121,7 +121,7 @@ class House:
         return found.state
 
 
-def settings_for(folder: Path, asterisk: AmiPeer) -> Settings:
+def settings_for(folder: Path, sounds: Path, asterisk: AmiPeer) -> Settings:
     """Settings of an engine that keeps everything in one folder."""
     flows = folder / "flows"
     flows.mkdir(exist_ok=True)
@@ -135,7 +135,7 @@ def settings_for(folder: Path, asterisk: AmiPeer) -> Settings:
             ami_secret=SecretStr(asterisk.secret),
             agi_port=0,
             agi_secret=SecretStr("lab-secret-of-one-run"),
-            sounds=folder / "sounds",
+            sounds=sounds,
             recordings=folder / "recordings",
             rescue_spool=folder / "rescue",
         ),
@@ -143,9 +143,9 @@ def settings_for(folder: Path, asterisk: AmiPeer) -> Settings:
 
 
 @asynccontextmanager
-async def open_house(folder: Path) -> AsyncIterator[House]:
+async def open_house(folder: Path, sounds: Path) -> AsyncIterator[House]:
     """An engine that runs and sees its Asterisk, until the block ends."""
-    async with AmiPeer() as asterisk, Engine(settings_for(folder, asterisk)) as engine:
+    async with AmiPeer() as asterisk, Engine(settings_for(folder, sounds, asterisk)) as engine:
         house = House(engine, asterisk)
         running = asyncio.create_task(engine.run())
         try:

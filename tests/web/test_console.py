@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from engine.domain.agent import AgentState
@@ -11,6 +13,7 @@ from engine.domain.values import QueueId
 from engine.errors import AsteriskUnreachable, ConfigError, Conflict, NotFound, UsageError
 from engine.runtime.console import Console, Wanted
 from engine.runtime.views import Skill
+from engine.store.database import parse_url
 from tests.web.house import ANN, CALLER, FLOW, NUMBER, SALES, House
 
 
@@ -41,6 +44,14 @@ async def test_a_definition_that_cannot_be_used_changes_nothing(house: House) ->
     with pytest.raises(ConfigError, match="unknown field"):
         await house.console.queues.change("sales", {"rings": 9})
     assert house.engine.floor.state.queues[QueueId("sales")] == SALES
+
+
+async def test_two_changes_at_once_are_both_kept(house: House) -> None:
+    change = house.console.queues.change
+    await asyncio.gather(change("sales", {"ring_s": 9.0}), change("sales", {"max_wait_s": 60.0}))
+    policy = house.engine.floor.state.queues[QueueId("sales")]
+    assert (policy.ring_s, policy.max_wait_s) == (9.0, 60.0)
+    assert await house.engine.definitions.queues.show("sales") == policy
 
 
 async def test_what_is_taken_or_missing_is_said(house: House) -> None:
@@ -310,6 +321,13 @@ async def test_config_shows_settings_and_no_secret(house: House) -> None:
     assert shown["mqtt"]["password"] == ""
     assert "lab-secret" not in str(shown)
     assert shown["site"]["timezone"] == "Europe/London"
+
+
+async def test_config_hides_the_databases_password(house: House) -> None:
+    house.engine.database.url = parse_url("postgresql://callwright:hush@db/callwright")
+    assert (await house.console.config()).settings["store"][
+        "url"
+    ] == "postgresql+asyncpg://callwright:***@db/callwright"
 
 
 async def test_health_follows_asterisk(house: House) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine import errors
+from engine.web import create_app
 from engine.web.answers import LONGEST_BODY, status_of
 from tests.web.memory import MemoryConsole
 
+FIELDS = ["id", "name", "e164", "flow", "endpoint", "skills", "steps", "mode", "host", "port", "ring_s", "x"]
 KEYS = {"type", "title", "status", "detail", "error_id", "where", "mend", "exit_code"}
 
 
@@ -145,3 +151,32 @@ async def test_an_endless_body_is_not_read_to_its_end(api: httpx.AsyncClient) ->
     told = problem(await api.post("/v1/flows/main", content=endless()))
     assert told["status"] == 413
     assert sent <= 18
+
+
+@pytest.mark.parametrize("path", ["/v1/agents/%00", "/v1/calls/a%0Ab", "/v1/interactions?queue=%00"])
+async def test_control_characters_go_no_further(api: httpx.AsyncClient, path: str) -> None:
+    assert problem(await api.get(path))["error_id"] == "usage"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=8,
+)
+APP = create_app(MemoryConsole())
+
+
+@settings(max_examples=100, deadline=None)
+@given(noun=st.sampled_from(["agents", "queues", "skills", "numbers", "trunks"]), value=JSON, patch=st.booleans())
+def test_no_body_is_our_own_mistake(noun: str, value: Any, patch: bool) -> None:
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app=APP)
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
+            content = json.dumps(value).encode()
+            path = f"/v1/{noun}/x" if patch else f"/v1/{noun}"
+            return await client.request("PATCH" if patch else "POST", path, content=content)
+
+    answer = asyncio.run(send())
+    assert answer.status_code < 500
+    if answer.status_code >= 400:
+        problem(answer)
