@@ -62,7 +62,7 @@ def apply(
     Files that somebody else wrote or edited are left alone unless --replace is given (exit 4).
     """
     from cli.installation import Installation, differences
-    from cli.planning import rendered, scripts
+    from cli.planning import beside, put_beside, rendered
 
     known = settings()
     place = Installation(known.asterisk.config)
@@ -72,6 +72,7 @@ def apply(
         _show(changes, {"applied": False, "reloaded": False}, as_json=as_json)
         if not as_json:
             typer.echo(differences(changes), nl=False)
+            say(f"Also made or written: {', '.join(str(path) for path in beside(known))}")
         return
     if foreign and not replace:
         raise Conflict(
@@ -81,7 +82,7 @@ def apply(
             "what is yours belongs into callwright_*_custom.conf",
         )
     place.install(changes)
-    scripts(known)
+    put_beside(known)
     reloaded = reload and _reload()
     _show(changes, {"applied": True, "reloaded": reloaded}, as_json=as_json)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -146,6 +145,8 @@ def is_served(socket: Path) -> bool:
 
 def ask(question: Coroutine[Any, Any, T]) -> T:
     """Run one question to its end."""
+    import asyncio  # here, because no help page needs it and it takes its time to load
+
     return asyncio.run(question)
 
 

@@ -33,7 +33,7 @@ def show(
         out.print()
 
 
-@app.command("check", epilog=examples("callwright config check", "callwright --config new.toml config check"))
+@app.command("check", epilog=examples("callwright config check", "callwright config check --config new.toml"))
 def check(as_json: Json = False) -> None:
     """Check the settings: unknown keys, values that make no sense. Exit 2 if they cannot be used."""
     from engine.settings import find_file

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.client import ask
 from cli.office import refuse_beside_an_engine, sqlite_file
 from cli.output import done, say
 from cli.shell import Json, Yes, examples, group, settings
@@ -32,7 +32,7 @@ def upgrade(as_json: Json = False) -> None:
 
     if file is not None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    before, after = asyncio.run(work())
+    before, after = ask(work())
     said = f"The tables are at revision {after}" + (
         " already." if before == after else f" (before: {before or 'none'})."
     )
@@ -48,7 +48,7 @@ def backup(
     from engine.store.backup import backup as write
 
     known = settings()
-    asyncio.run(write(known.database_url, file))
+    ask(write(known.database_url, file))
     done(f"The database is in {file}.", {"file": str(file), "bytes": file.stat().st_size}, as_json=as_json)
     say(f"Keep {known.paths.journal} and {known.paths.data / 'vault.key'} with it: they belong together.")
 
@@ -71,6 +71,6 @@ def restore(
     target = sqlite_file(known.database_url)
     if target is not None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    asyncio.run(bring_back(known.database_url, file))
+    ask(bring_back(known.database_url, file))
     done(f"The database is as it was in {file}.", {"restored": str(file)}, as_json=as_json)
     say("Run `callwright db upgrade` if the backup is of an older version.")

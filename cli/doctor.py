@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import typer
 
 from cli.checkup.finding import Finding, Verdict, fail, ok
+from cli.client import ask
 from cli.output import emit, screen, show
 from cli.shell import CONFIG, Json, examples, settings
 from engine.errors import CallwrightError
@@ -65,7 +65,7 @@ def examined() -> Iterator[Finding]:
     from cli.checkup.house import house
 
     yield from house(known)
-    yield from asyncio.run(_outside(known))
+    yield from ask(_outside(known))
 
 
 async def _outside(known: Settings) -> list[Finding]:

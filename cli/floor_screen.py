@@ -31,9 +31,10 @@ _STATES: Final = {
     "offered": "yellow",
 }
 _BUSY_FIRST: Final = ("talking", "ringing", "reserved", "wrap-up", "available", "not-ready", "offline")
-_HEAD: Final = 3  # title, totals, blank
-_FRAME: Final = 2  # a table's header and the blank line after it
-
+_AROUND_TWO: Final = 8
+"""Lines of a wide screen that are no row: title, totals, foot, heads of two tables, blank lines."""
+_AROUND_THREE: Final = 10
+"""The same for three tables one below the other."""
 
 Cells = Callable[[Record], Sequence[Text | str]]
 """A row's cells."""
@@ -66,14 +67,13 @@ def rows_that_fit(floor: Record, height: int | None, *, wide: bool) -> Cut:
     """Share the screen's lines: queues first, then half of the rest each for agents and calls."""
     if height is None:
         return Cut()
-    wanted = len(floor["queues"]), len(floor["agents"]), len(floor["calls"])
-    tables = 2 if wide else 3
-    free = max(3, height - _HEAD - 2 - tables * _FRAME)
-    queues = min(wanted[0], max(1, free // 3))
-    free = max(2, free - queues)
+    queues, agents, calls = (max(1, len(floor[key])) for key in ("queues", "agents", "calls"))  # nothing is a line too
+    free = height - (_AROUND_TWO if wide else _AROUND_THREE)
+    queues = min(queues, max(1, free // 3))
+    free -= queues
     if wide:
-        return Cut(queues, free, free)
-    agents = min(wanted[1], max(1, free - min(wanted[2], free // 2)))
+        return Cut(queues, max(1, free), max(1, free))
+    agents = min(agents, max(1, free - min(calls, free // 2)))
     return Cut(queues, agents, max(1, free - agents))
 
 

@@ -137,10 +137,16 @@ def write_private(path: Path, text: str, *, like: Path | None = None) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    if like is not None and os.geteuid() == 0:
-        owner = like.stat()
-        os.chown(draft, owner.st_uid, owner.st_gid)
+    if like is not None:
+        give(draft, like)
     draft.replace(path)
+
+
+def give(path: Path, like: Path) -> None:
+    """Give a file the owner and group of another, where we may."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def hidden(text: str) -> str:

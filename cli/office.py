@@ -5,13 +5,12 @@ Commands about agents, queues, skills, numbers and trunks are written once again
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from cli.client import Engine, calling, is_served
+from cli.client import Engine, ask, calling, is_served
 from cli.output import Record, plain, say
 from cli.shell import settings
 from engine.errors import CallwrightError, Conflict, NotFound
@@ -162,7 +161,7 @@ def at_office(work: Callable[[Office], Awaitable[T]], *, writing: bool) -> T:
         async with _office(settings(), writing=writing) as office:
             return await work(office)
 
-    return asyncio.run(visit())
+    return ask(visit())
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cli.installation import write_private
+from cli.installation import give, write_private
 from cli.office import definitions, sqlite_file
 from engine.errors import ConfigError
 
@@ -93,13 +93,31 @@ def passwords(file: Path, codes: list[str]) -> dict[str, str]:
     return known
 
 
-def scripts(settings: Settings) -> None:
-    """Put the rescue script where Asterisk looks for it, and make the folders that we share with it."""
+def beside(settings: Settings) -> list[Path]:
+    """What belongs to our configuration outside its folder: the shared folders, and the rescue script."""
     asterisk = settings.asterisk
-    for folder in (asterisk.recordings, asterisk.rescue_spool):
-        folder.mkdir(mode=0o2770, parents=True, exist_ok=True)
-    agi_bin = asterisk.sounds.parent / "agi-bin"
-    agi_bin.mkdir(parents=True, exist_ok=True)
-    target = agi_bin / RESCUE.name
-    shutil.copyfile(RESCUE, target)
-    target.chmod(0o755)
+    return [asterisk.recordings, asterisk.rescue_spool, asterisk.sounds.parent / "agi-bin" / RESCUE.name]
+
+
+def put_beside(settings: Settings) -> None:
+    """Make the folders that we share with Asterisk, and put the rescue script where Asterisk looks for it.
+
+    Raises:
+        ConfigError: we may not write there.
+    """
+    *folders, script = beside(settings)
+    try:
+        for folder in folders:
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                folder.chmod(0o2770)
+                give(folder, settings.asterisk.config)
+        script.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(RESCUE, script)
+        script.chmod(0o755)
+    except OSError as refused:
+        raise ConfigError(
+            f"cannot be written: {refused.strerror}",
+            where=str(refused.filename),
+            mend="run this as root, or set asterisk.recordings, rescue_spool and sounds",
+        ) from None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.client import Engine, NoEngine, asked, calling
+from cli.client import Engine, NoEngine, ask, asked, calling
 from cli.output import Record, emit, screen
 from cli.shell import Json, Reveal, examples, settings
 from engine.errors import CallwrightError
@@ -35,12 +34,14 @@ def top(
         return
     asked("floor")  # no engine, no screen: the error belongs below the prompt
     try:
-        asyncio.run(_watch(out, every, reveal=reveal))
+        ask(_watch(out, every, reveal=reveal))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
 
 async def _watch(out: Console, every: float, *, reveal: bool) -> None:
+    import asyncio
+
     from rich.live import Live
 
     async with calling(settings().paths.socket) as engine:

@@ -176,7 +176,7 @@ def test_draw() -> None:
 
 @pytest.mark.parametrize("command", ["check", "run", "draw"])
 def test_help_has_an_example(command: str) -> None:
-    assert f"Example: callwright flow {command} " in flow(command, "--help").stdout
+    assert f"callwright flow {command} " in flow(command, "--help").stdout
 
 
 def test_wrong_use() -> None:

@@ -1,0 +1,129 @@
+"""The floor's screen: nothing runs over the edge of any terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from cli.floor_screen import picture, rows_that_fit
+
+AT = "2026-03-29T08:30:00Z"
+
+
+def floor(queues: int = 2, agents: int = 5, calls: int = 3, **more: Any) -> dict[str, Any]:
+    """A floor of this size."""
+    states = ("available", "talking", "not-ready", "offline", "wrap-up")
+    return {
+        "at": AT,
+        "site": "main",
+        "version": "0.1.0",
+        "asterisk": "22.10.1",
+        "epoch": 1,
+        "blind": False,
+        "draining": False,
+        "backlog": 0,
+        "queues": [
+            {
+                "id": f"q{n}",
+                "name": f"队列 {n}",
+                "open": n != 1,
+                "waiting": n,
+                "offered": 0,
+                "talking": 1,
+                "longest_wait_s": 65.0 * n,
+                "agents_signed_in": 2,
+                "agents_free": 1,
+                "service_level": {"value": 0.8},
+                "service_level_s": 20.0,
+            }
+            for n in range(queues)
+        ],
+        "agents": [
+            {"id": f"{1000 + n}", "name": "Ada Byron", "state": states[n % 5], "since": AT, "reason": "lunch" * (n % 2)}
+            for n in range(agents)
+        ],
+        "calls": [
+            {
+                "id": f"ix_01KABCDEFGHJKMNPQRSTVWXY{n:02}",
+                "state": "talking" if n % 2 else "in-flow",
+                "caller": "+44••••21",
+                "arrived": "2026-03-29T08:29:00Z",
+                "flow": "main-en",
+                "node": "welcome",
+                "queue_id": "sales" if n % 2 else None,
+                "agent_id": "1001" if n % 2 else None,
+                "held": False,
+            }
+            for n in range(calls)
+        ],
+        "totals": dict.fromkeys(
+            ("arrived", "in_progress", "ended_in_flow", "answered", "abandoned", "overflowed", "callback", "lost"), 3
+        )
+        | {"asa_s": 4.2},
+        "deadline": {"at": "2026-03-29T08:30:04Z", "why": "wrap-up", "subject": "1001"},
+        "links": [{"name": "ami", "up": True, "state": "up", "detail": ""}],
+        **more,
+    }
+
+
+def drawn(width: int, height: int | None, **size: Any) -> list[str]:
+    """The screen's lines."""
+    out = Console(file=StringIO(), width=width, height=height or 24, color_system=None, highlight=False)
+    out.print(picture(floor(**size), width=width, height=height, timezone="Europe/London"))
+    assert isinstance(out.file, StringIO)
+    return out.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_everything_is_there(width: int) -> None:
+    text = "\n".join(drawn(width, None))
+    for word in (
+        "main",
+        "09:30:00",
+        "队列 0",
+        "(closed)",
+        "Ada Byron",
+        "lunch",
+        "+44••••21",
+        "main-en/welcome",
+        "1:00",
+    ):
+        assert word in text
+    assert "next: wrap-up of 1001 in 4 s" in text
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([80, 139, 140, 200]),
+    st.integers(14, 60),
+    st.integers(0, 30),
+    st.integers(0, 80),
+    st.integers(0, 80),
+)
+def test_nothing_runs_out_of_the_screen(width: int, height: int, queues: int, agents: int, calls: int) -> None:
+    lines = drawn(width, height, queues=queues, agents=agents, calls=calls)
+    assert len(lines) <= height
+    assert all(len(line) <= width for line in lines)
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    assert "… " in "\n".join(drawn(80, 24, agents=50, calls=50))
+    assert rows_that_fit(floor(), None, wide=False).agents is None
+
+
+def test_trouble_is_seen() -> None:
+    links = [{"name": "ami", "up": False, "state": "connecting", "detail": "refused"}]
+    text = "\n".join(drawn(200, None, blind=True, draining=True, links=links, backlog=7, deadline=None))
+    for word in ("BLIND", "DRAINING", "ami: refused", "backlog 7", "nothing is due"):
+        assert word in text
+
+
+def test_the_sites_clock() -> None:
+    assert datetime.fromisoformat(AT).astimezone(UTC).hour == 8
+    assert "09:30:00" in drawn(80, None)[0]
