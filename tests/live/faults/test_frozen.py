@@ -63,6 +63,7 @@ async def test_frozen_with_callers_in_flow_queue_and_talk_and_more_arriving(coun
         late = await hall.call(2, DESK, talk=1.0, wait=400.0, listen=True)
         await hang_up(hall, [talks[-1], desk, waits[-1], flows[-1]])
         assert await freezing == (seconds > WATCH_S)
+        await hall.until_agreed(15.0)
 
         stay = talks[:-1] + waits[:-1] + flows[:-1]
         gone = [call for call in talks[:-1] if call not in hall.up(talks)]  # who talked to 1001 was let go with him
