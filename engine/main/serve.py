@@ -11,14 +11,17 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from engine.errors import CallwrightError, ConfigError
 from engine.main import logs
-from engine.main.engine import Engine
 from engine.runtime.watch import Heart, Watch
 from engine.settings import Settings, load
+
+if TYPE_CHECKING:
+    from engine.main.engine import Engine
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +89,8 @@ def _say(text: str) -> None:
 
 async def serve(settings: Settings) -> None:
     """Run one engine with its HTTP API until a signal asks to stop; a second signal makes it hurry."""
-    from engine.main.companions import companions
+    from engine.main.companions import companions  # not above: the watch would carry the whole engine in its memory
+    from engine.main.engine import Engine
 
     async with Engine(settings) as engine:
         on_signal = _stopper(engine)

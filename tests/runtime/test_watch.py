@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,11 @@ def test_each_signal_is_handed_on_so_that_the_second_can_hurry(watch: Make) -> N
     watched.beating()
     for count in (1, 2):
         watched.process.send_signal(signal.SIGTERM)
-        watched.until(lambda count=count: len(watched.lines("SIGTERM")) == count)
+        watched.until(partial(_heard, watched, count))
+
+
+def _heard(watched: Watched, count: int) -> bool:
+    return len(watched.lines("SIGTERM")) == count
 
 
 def test_a_child_that_does_not_hear_sigterm_is_killed_in_the_end(watch: Make) -> None:
