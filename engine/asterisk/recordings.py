@@ -164,6 +164,7 @@ class Recordings:
             if not self._due:
                 self._wake.clear()
                 await self._wake.wait()
+            await self._forget_unrecorded()
             for name in list(self._due):
                 try:
                     await self._look(name)
@@ -171,6 +172,11 @@ class Recordings:
                     del self._due[name]  # until the next sweep: a full disk may have space by then
                     self._complain(f"{name}: {failed}")
             await asyncio.sleep(self._pace.look)
+
+    async def _forget_unrecorded(self) -> None:
+        """Most names of `ended` were never recorded: they go in one step, not each by a thread of its own."""
+        for name in await asyncio.to_thread(_absent, self.folder, list(self._due)):
+            del self._due[name]
 
     async def _look(self, name: str) -> None:
         """Finish a recording if its files are whole and did not change since the last look."""
@@ -265,6 +271,12 @@ class _Samples:
 def _sides(folder: Path, name: str) -> list[_Side]:
     """The one-way files that exist."""
     return [side for ending in SIDES if (side := _side(folder / f"{name}{ending}")) is not None]
+
+
+def _absent(folder: Path, names: list[str]) -> list[str]:
+    """The names without any one-way file. Plain strings: this is asked 40 times for each call that ends."""
+    stem = f"{folder}/"
+    return [name for name in names if not any(os.path.exists(f"{stem}{name}{ending}") for ending in SIDES)]
 
 
 def _side(path: Path) -> _Side | None:
