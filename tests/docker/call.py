@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from engine.lab.loopback import free_port
 from engine.lab.pstn import TRUNK_HOST, Pstn
 from engine.lab.tree import provision
 
@@ -128,12 +127,12 @@ async def call(asterisk: Container, engine: Container, folder: Path) -> dict[str
     start = asterisk.command("python3", "-B", "/usr/share/callwright/start.py")
     async with running(start, folder / "asterisk.log") as pbx:
         await until_well(asterisk, pbx, "sh", "/usr/share/callwright/healthcheck.sh")
-        trunk_port = free_port(socket.SOCK_DGRAM, TRUNK_HOST)
-        define(asterisk, engine, trunk_port)
+        define(engine)
         phones = json.loads((folder / "data" / "phones.json").read_text(encoding="utf-8"))
-        name = f"images{folder.name}-pstn"
-        pstn = Pstn(provision(ROOT / ".asterisk"), site_port=5060, desks=phones, name=name)
-        pstn.trunk_port = trunk_port
+        pstn = Pstn(provision(ROOT / ".asterisk"), site_port=5060, desks=phones, name=f"images{folder.name}-pstn")
+        engine.run("callwright", "trunk", "add", "pstn", "--host", TRUNK_HOST, "--port", str(pstn.trunk_port))
+        engine.run("callwright", "asterisk", "apply")
+        asterisk.run("asterisk", "-rx", "core reload")
         async with running(engine.command("callwright", "serve"), folder / "engine.log") as served:
             await until_well(engine, served, "python3", "/opt/callwright/docker/engine/healthcheck.py")
             try:
@@ -142,14 +141,12 @@ async def call(asterisk: Container, engine: Container, folder: Path) -> dict[str
                 pstn.instance.remove()
 
 
-def define(asterisk: Container, engine: Container, trunk_port: int) -> None:
-    """What an operator types."""
+def define(engine: Container) -> None:
+    """What an operator types, but for the trunk; phones have their passwords afterwards."""
     for words in DEFINITIONS:
         engine.run("callwright", *words)
     engine.run("callwright", "agent", "pin", "1001", text=f"{PIN}\n")
-    engine.run("callwright", "trunk", "add", "pstn", "--host", TRUNK_HOST, "--port", str(trunk_port))
     engine.run("callwright", "asterisk", "apply")
-    asterisk.run("asterisk", "-rx", "core reload")
 
 
 async def conversation(pstn: Pstn, engine: Container) -> dict[str, Any]:
