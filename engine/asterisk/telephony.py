@@ -18,8 +18,8 @@ from engine.asterisk import snapshot
 from engine.asterisk.channels import Channels
 from engine.asterisk.sessions import Sessions
 from engine.domain.commands import AnyCommand, Ask, Bridge, CheckPin, HangUp, Redirect, Release, Resync, RingAgent
-from engine.domain.facts import AsteriskLost, AsteriskSeen, BridgeFailed, ControlLost, SeenLeg
-from engine.domain.values import LegId
+from engine.domain.facts import AgentPhoneChanged, AsteriskLost, AsteriskSeen, BridgeFailed, ControlLost, SeenLeg
+from engine.domain.values import AgentId, LegId
 from engine.errors import AmiLost, AmiRefused, AmiTimeout, CallwrightError
 from engine.runtime.ports import FactSink
 
@@ -200,6 +200,15 @@ class Telephony:
         for leg in gone:  # a leg that we have just asked for has no channel yet and stays
             del self.channels.known[leg]
         self._sink.put(AsteriskSeen(node=self._node, legs=tuple(legs.values()), rebooted=rebooted, boot=self._boot))
+
+    async def phones(self) -> dict[AgentId, bool]:
+        """Which agents' phones Asterisk can reach, for `verify`."""
+        found: dict[AgentId, bool] = {}
+        for device in await self._actions.collect(ami.device_state_list()):
+            for fact in self.channels.device_state(device):
+                if isinstance(fact, AgentPhoneChanged):
+                    found[fact.agent_id] = fact.reachable
+        return found
 
     async def live_channels(self) -> list[Message]:
         """Every channel Asterisk holds in our contexts, for `verify`."""

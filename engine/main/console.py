@@ -25,16 +25,16 @@ from engine.main.live_flows import LiveFlows
 from engine.main.moments import moment
 from engine.main.records import LiveCalls, LiveInteractions
 from engine.main.rolls import LiveAgents, LiveNumbers, LiveQueues, LiveSkills, LiveTrunks, on_disk
-from engine.main.truth import Phones, Verifier
+from engine.main.truth import Verifier
 from engine.runtime.views import Configuration, Explained, FloorView, Health, LinkView, QueueLine, Reading, VerifyReport
 
 READ_WITHIN_S = 2.0
 
 
 class LiveConsole:
-    """Everything a supervisor may ask of this engine. `phones` lets `verify` compare agents' phones as well."""
+    """Everything a supervisor may ask of this engine."""
 
-    def __init__(self, engine: Engine, *, phones: Phones | None = None) -> None:
+    def __init__(self, engine: Engine) -> None:
         definitions = engine.definitions
         self.agents = LiveAgents(engine, definitions.agents)
         self.queues = LiveQueues(engine, definitions.queues)
@@ -47,7 +47,7 @@ class LiveConsole:
         self.reports = LiveReports(engine)
         self._engine = engine
         self._today = TodaysFigures(engine)
-        self._verifier = Verifier(engine, phones=phones)
+        self._verifier = Verifier(engine)
         self._verifying = asyncio.Lock()
         self._ended: Counter[str] = Counter()
         engine.loop.observe(self._on_event)

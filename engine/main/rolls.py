@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from engine.acd.definitions import check_agent, check_queue
 from engine.domain.agent import AgentState
 from engine.domain.facts import (
     AgentDefined,
@@ -22,7 +21,6 @@ from engine.domain.facts import (
     NumberRemoved,
     QueueDefined,
     QueueRemoved,
-    TimePassed,
     WrapUpFinished,
 )
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
@@ -52,7 +50,6 @@ async def tell(engine: Engine, *facts: AnyFact) -> None:
     """
     for fact in facts:
         engine.loop.handle(fact)
-    engine.loop.put(TimePassed())  # the loop sleeps until the deadline it knew: wake it for the new one
     await on_disk(engine)
 
 
@@ -93,7 +90,6 @@ class LiveRoll(Generic[Shown, P]):
 
     async def add(self, policy: P) -> Shown:
         """Define a new one."""
-        self._check(policy)
         async with self._turn:
             return await self._told(await self._shelf.add(policy))
 
@@ -101,7 +97,6 @@ class LiveRoll(Generic[Shown, P]):
         """Change some fields."""
         async with self._turn:
             policy = changed(await self._shelf.show(id_), changes, self.key)
-            self._check(policy)
             return await self._told(await self._shelf.change(policy))
 
     async def remove(self, id_: str) -> None:
@@ -121,9 +116,6 @@ class LiveRoll(Generic[Shown, P]):
 
     def _shown(self, policy: P) -> Shown:
         raise NotImplementedError
-
-    def _check(self, policy: P) -> None:
-        """Refuse what the store would take and the floor could not use."""
 
     def _release(self, id_: str) -> None:
         """Refuse to remove what is in use now."""
@@ -203,9 +195,6 @@ class LiveAgents(LiveRoll[AgentView, AgentProfile]):
     def _shown(self, policy: AgentProfile) -> AgentView:
         return sights.agent_view(self._engine.floor.agent(policy.id) or Agent(profile=policy, mode=policy.mode))
 
-    def _check(self, policy: AgentProfile) -> None:
-        check_agent(policy)
-
     def _release(self, id_: str) -> None:
         agent = self._engine.floor.agent(id_)
         if agent is not None and agent.interaction_id is not None:
@@ -234,9 +223,6 @@ class LiveQueues(LiveRoll[QueueView, QueuePolicy]):
     def _shown(self, policy: QueuePolicy) -> QueueView:
         crowd = sights.crowd(self._engine.floor.state, policy, self._engine.loop.clock.now())
         return QueueView(**msgspec.structs.asdict(policy), **crowd._asdict())  # type: ignore[arg-type]
-
-    def _check(self, policy: QueuePolicy) -> None:
-        check_queue(policy)
 
     def _release(self, id_: str) -> None:
         inside = sum(1 for each in self._engine.floor.state.interactions.values() if each.queue_id == id_)

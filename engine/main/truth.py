@@ -15,7 +15,7 @@ from engine.domain.commands import Publish
 from engine.domain.events import InteractionEnded
 from engine.domain.facts import SeenLeg
 from engine.domain.interaction import Ending
-from engine.domain.values import SECOND, AgentId
+from engine.domain.values import SECOND
 from engine.errors import JournalBroken
 from engine.floor import Floor
 from engine.main import verify
@@ -38,25 +38,19 @@ _CONVERSATION = table(Conversation)
 _SPAN = table(AgentSpan).c
 _SEGMENT = table(Segment).c
 _PROJECTION = table(Projection)
-Phones = Callable[[], Awaitable[Mapping[AgentId, bool]]]
 EndedLately = dict[str, tuple[int, Ended]]
 
 
 class Verifier:
-    """Compares an engine's belief with Asterisk, the fact tables and the journal.
-
-    `phones` reads which agents' phones are reachable; None leaves them out.
-    """
+    """Compares an engine's belief with Asterisk, the fact tables and the journal."""
 
     def __init__(
         self,
         engine: Engine,
         *,
-        phones: Phones | None = None,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._engine = engine
-        self._phones = phones
         self._pause = pause
         self._since: dict[Finding, int] = {}
 
@@ -88,7 +82,7 @@ class Verifier:
         engine = self._engine
         folder = engine.settings.paths.journal
         journal, ended = await asyncio.to_thread(_journal, folder, engine.journal.durable_seq)
-        reachable = await self._phones() if self._phones is not None else {}
+        reachable = await engine.switch.telephony.phones()
         rows = await engine.switch.telephony.live_channels()
         # From here to the next await is one moment of the floor: nothing is handled in between.
         legs = _seen(rows)

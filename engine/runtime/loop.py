@@ -114,6 +114,7 @@ class FloorLoop:
                     observer(seq, event)
         self.handled += 1
         self.last_seq = seq
+        self._wake.set()  # a nearer deadline may have come of it, and the loop sleeps until the one it knew
 
     @property
     def backlog(self) -> int:

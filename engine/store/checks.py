@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from itertools import pairwise
 
 import phonenumbers
 
-from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, SkillNeed, TrunkPolicy
+from engine.acd import definitions
+from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.errors import ConfigError
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -16,10 +16,9 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.@+/-]{1,128}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,253})")
 _USERNAME = re.compile(r"[A-Za-z0-9_.@+-]{0,64}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 _PIN = re.compile(r"[0-9]{4,8}")
 LONGEST_NAME = 100
-LONGEST_WAIT_S = 86_400.0
-LEVELS = range(1, 11)
 
 
 def check_id(kind: str, id_: str) -> None:
@@ -62,35 +61,25 @@ def check_agent(agent: AgentProfile, skills: Collection[str]) -> None:
 
     :raises ConfigError: id, name, endpoint, a skill or its level cannot be used.
     """
-    where = f"agent {agent.id}"
     check_id("agent", agent.id)
     check_name("agent", agent.id, agent.name)
-    _check_text(agent.endpoint, _ENDPOINT, f"{where}.endpoint", "the name of a PJSIP endpoint")
-    for skill, level in agent.skills.items():
-        _check_level(SkillNeed(skill=skill, level=level), skills, f"{where}.skills")
+    _check_text(agent.endpoint, _ENDPOINT, f"agent {agent.id}.endpoint", "the name of a PJSIP endpoint")
+    definitions.check_agent(agent)
+    _check_known(agent.skills, skills, f"agent {agent.id}.skills")
 
 
 def check_queue(queue: QueuePolicy, skills: Collection[str]) -> None:
-    """Refuse a queue that could not route.
+    """Refuse a queue that could not route: what the ACD refuses, and names that nothing bears.
 
-    :raises ConfigError: id, name, a step, a skill or a time cannot be used.
+    :raises ConfigError: id, name, music, language, a step, a skill or a time cannot be used.
     """
-    where = f"queue {queue.id}"
     check_id("queue", queue.id)
     check_name("queue", queue.id, queue.name)
-    starts = [step.after_s for step in queue.steps]
-    if not starts or starts[0] != 0 or any(later <= earlier for earlier, later in pairwise(starts)):
-        raise ConfigError(
-            "routing steps must begin at 0 and follow one another",
-            where=f"{where}.steps",
-            mend="Give the first step after_s = 0 and every later one a greater after_s.",
-        )
-    for index, step in enumerate(queue.steps):
-        for need in step.needs:
-            _check_level(need, skills, f"{where}.steps[{index}]")
-    times = {"ring_s": 1.0, "wrap_up_s": 0.0, "max_wait_s": 1.0, "service_level_s": 0.0, "short_abandon_s": 0.0}
-    for name, least in (times | {"announce_every_s": 1.0}).items():
-        _check_seconds(getattr(queue, name), least, f"{where}.{name}")
+    _check_text(queue.music, _ID, f"queue {queue.id}.music", "the name of a music class")
+    _check_text(queue.language, _LANGUAGE, f"queue {queue.id}.language", "a language tag such as en or zh-CN")
+    definitions.check_queue(queue)
+    for number, step in enumerate(queue.steps, start=1):
+        _check_known((need.skill for need in step.needs), skills, f"queue {queue.id}, step {number}")
 
 
 def check_trunk(trunk: TrunkPolicy) -> None:
@@ -128,18 +117,12 @@ def check_number(number: NumberPolicy) -> None:
     _check_text(number.flow, _ID, f"number {number.e164}.flow", "a flow's name")
 
 
-def _check_level(need: SkillNeed, skills: Iterable[str], where: str) -> None:
-    if need.skill not in skills:
-        raise ConfigError(
-            f"there is no skill {need.skill!r}", where=where, mend="Add it first, or use one of `skill list`."
-        )
-    if need.level not in LEVELS:
-        raise ConfigError(f"level {need.level} of {need.skill} is not 1 to 10", where=where, mend="Use 1 to 10.")
-
-
-def _check_seconds(value: float, least: float, where: str) -> None:
-    if not least <= value <= LONGEST_WAIT_S:  # also refuses NaN
-        raise ConfigError(f"{value} seconds", where=where, mend=f"Use {least:g} to {LONGEST_WAIT_S:g} seconds.")
+def _check_known(used: Iterable[str], skills: Collection[str], where: str) -> None:
+    for skill in used:
+        if skill not in skills:
+            raise ConfigError(
+                f"there is no skill {skill!r}", where=where, mend="Add it first, or use one of `skill list`."
+            )
 
 
 def _check_text(text: str, shape: re.Pattern[str], where: str, what: str) -> None:
