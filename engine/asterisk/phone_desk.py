@@ -46,7 +46,10 @@ class Credentials(Protocol):
 
 
 class Desk:
-    """Attends to feature codes. `agent_at` finds the signed-in agent whose phone an endpoint is."""
+    """Attends to feature codes. `agent_at` finds the signed-in agent whose phone an endpoint is.
+
+    `lacks_leg`: he is signed in with a nailed-up leg that has hung up, and brings a new one by signing in again.
+    """
 
     def __init__(
         self,
@@ -55,12 +58,14 @@ class Desk:
         sink: FactSink,
         agent_at: Callable[[str], AgentId | None],
         signed_in: Callable[[AgentId], bool],
+        lacks_leg: Callable[[AgentId], bool],
     ) -> None:
         self._credentials = credentials
         self._sounds = sounds
         self._sink = sink
         self._agent_at = agent_at
         self._signed_in = signed_in
+        self._lacks_leg = lacks_leg
 
     async def attend(self, session: AgiSession, leg: LegId) -> bool:
         """Do what was dialled. True when a fact is on its way that makes the floor release the leg."""
@@ -91,7 +96,7 @@ class Desk:
             if agent is None:
                 await self._say(session, "wrong")
                 continue
-            if self._signed_in(agent.id):
+            if self._signed_in(agent.id) and not self._lacks_leg(agent.id):
                 await self._say(session, "already")
                 return False
             await self._say(session, "in")

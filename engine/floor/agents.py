@@ -55,12 +55,14 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
         ready(step, agent)
 
 
-def _replaces_lost_leg(agent: Agent, fact: AgentSignedIn) -> bool:
-    """A nailed-up agent whose phone hung up brings a new leg."""
-    if fact.leg is None or agent.leg is not None or agent.removed:
-        return False
-    nailed = agent.mode is LegMode.NAILED_UP and fact.mode is LegMode.NAILED_UP
+def lacks_leg(agent: Agent) -> bool:
+    """Whether the phone of this signed-in, nailed-up agent has hung up: he may bring a new leg."""
+    nailed = agent.mode is LegMode.NAILED_UP and agent.leg is None and not agent.removed
     return nailed and agent.state in (_S.NOT_READY, _S.WRAP_UP)
+
+
+def _replaces_lost_leg(agent: Agent, fact: AgentSignedIn) -> bool:
+    return fact.leg is not None and fact.mode is LegMode.NAILED_UP and lacks_leg(agent)
 
 
 def _adopt_leg(step: Step, agent: Agent, leg: LegId) -> None:

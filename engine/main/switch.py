@@ -20,7 +20,7 @@ from engine.asterisk.sounds import PromptSounds
 from engine.asterisk.telephony import Telephony
 from engine.domain.agent import AgentState
 from engine.domain.values import AgentId, InteractionId, LegId
-from engine.floor import Floor
+from engine.floor import Floor, agents
 from engine.runtime.ports import FactSink, Vault
 from engine.settings import Settings
 
@@ -48,6 +48,10 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
         agent = floor.state.agents.get(agent_id)
         return agent is not None and agent.state is not AgentState.OFFLINE
 
+    def lacks_leg(agent_id: AgentId) -> bool:
+        agent = floor.state.agents.get(agent_id)
+        return agent is not None and agents.lacks_leg(agent)
+
     minting = Minting(
         interaction_id=lambda: InteractionId(f"ix_{ULID()}"),
         token=vault.token,
@@ -57,7 +61,7 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
     channels = Channels(Numbering(settings.site.region), minting)
     prompts = PromptLibrary(asterisk.sounds, settings.paths.data / "prompts")
     sounds = PromptSounds(prompts)
-    desk = Desk(credentials, sounds, sink, agent_at, signed_in)
+    desk = Desk(credentials, sounds, sink, agent_at, signed_in, lacks_leg)
     sessions = Sessions(channels, sounds, desk, sink, vault.token, interaction_of)
     address = AmiAddress(
         host=asterisk.host,
