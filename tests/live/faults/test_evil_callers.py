@@ -95,7 +95,9 @@ async def test_nothing_is_injected_and_everybody_is_counted() -> None:
         await hall.until_idle()
         how = hall.endings()
         assert how["answered"] == 1
-        assert how.total() == through + 1
+        # what begins like a number and is none is refused by the dialplan: it arrived, and is counted
+        refused = sum(target[:1] in (b"+", b"1", b"5") and b"%0d" not in target for target in TARGETS.values())
+        assert how.total() == through + refused + 1
         await hall.until_told()
         assert hall.table() == how
         await hall.verify()
