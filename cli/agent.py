@@ -39,8 +39,8 @@ COLUMNS: Final = (
     Column("STATE", "state"),
     Column("REASON", "reason"),
     Column("MODE", "mode"),
-    Column("ENDPOINT", "endpoint"),
-    Column("SKILLS", "skills"),
+    Column("ENDPOINT", "endpoint", spare=True),
+    Column("SKILLS", "skills", spare=True),
 )
 
 

@@ -17,10 +17,10 @@ COLUMNS: Final = (
     Column("ID", "id", keep=True),
     Column("STATE", "state"),
     Column("CALLER", "caller"),
-    Column("NUMBER", "number"),
+    Column("NUMBER", "number", spare=True),
     Column("QUEUE", "queue_id"),
     Column("AGENT", "agent_id"),
-    Column("WAITED", shows=lambda call: seconds(call["waited_s"]), justify="right"),
+    Column("WAITED", shows=lambda call: seconds(call["waited_s"]), justify="right", spare=True),
     Column("TALK", shows=lambda call: seconds(call["talk_s"]), justify="right"),
 )
 

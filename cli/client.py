@@ -159,8 +159,10 @@ def asked(*path: str, method: str = "get", body: Record | None = None, **query: 
     """
     from cli.shell import settings
 
+    socket = settings().paths.socket
+
     async def question() -> Record:
-        async with calling(settings().paths.socket) as engine:
+        async with calling(socket) as engine:
             if method == "get":
                 return await engine.get(*path, **query)
             if method == "delete":

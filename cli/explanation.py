@@ -31,5 +31,6 @@ def show_decisions(out: Console, found: Record, timezone: str) -> None:
             why = f"idle {seconds(agent['idle_s'])}, {agent['skill_points']} skill points, {words(agent['levels'])}"
             table.add_row(str(agent["place"]), agent["agent_id"], why)
         for agent in item["refused"]:
-            table.add_row("refused", agent["agent_id"], f"{agent['state']}: {'; '.join(agent['reasons'])}")
+            reasons = [agent["state"], *(reason for reason in agent["reasons"] if reason != agent["state"])]
+            table.add_row("refused", agent["agent_id"], "; ".join(reasons))
         out.print(table)

@@ -6,6 +6,7 @@ given nothing runs out of the screen: what does not fit is counted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -87,7 +88,8 @@ def _title(floor: Record, now: datetime, zone: ZoneInfo) -> Text:
         line.append("BLIND: Asterisk is out of sight ", style="bold white on red")
     if floor["draining"]:
         line.append("DRAINING ", style="bold black on yellow")
-    line.append(f" Asterisk {floor['asterisk'] or '?'}, Callwright {floor['version']}", style="dim")
+    asterisk = re.split(r"[+~]", floor["asterisk"])[0] or "?"  # without the packager's additions
+    line.append(f" Asterisk {asterisk}, Callwright {floor['version']}", style="dim")
     return line
 
 
@@ -170,7 +172,8 @@ def _calls(rows: Sequence[Record], limit: int | None, now: datetime, *, wide: bo
         table.add_column("CALL", no_wrap=True)
 
     def cells(row: Record) -> Sequence[Text | str]:
-        state = Text(row["state"] + (" held" if row["held"] else ""), style=_STATES.get(row["state"], ""))
+        on_hold = " on hold" if row["held"] and row["state"] == "talking" else ""
+        state = Text(row["state"] + on_hold, style=_STATES.get(row["state"], ""))
         place = row["queue_id"] or f"{row['flow']}/{row['node']}"
         line: list[Text | str] = [words(row["caller"]), state, place, words(row["agent_id"]), _age(row["arrived"], now)]
         return [*line, Text(row["id"], style="dim")] if wide else line

@@ -26,8 +26,8 @@ def _columns(timezone: str) -> tuple[Column, ...]:
         Column("STATE", "state"),
         Column("ENDING", "ending"),
         Column("TALK", shows=lambda row: seconds(row["talk_s"]), justify="right"),
-        Column("FLOW", "flow"),
-        Column("CHANNEL", "channel"),
+        Column("FLOW", "flow", spare=True),
+        Column("CHANNEL", "channel", spare=True),
     )
 
 
@@ -79,7 +79,7 @@ def show(
 
 
 def _who(row: Record) -> str:
-    return words(row["agent_id"] or row["queue_id"] or row["who"])
+    return words(row["queue_id"] if row["phase"] == "queue" else row["agent_id"] or row["who"])
 
 
 def _segment_columns(timezone: str) -> tuple[Column, ...]:
@@ -98,7 +98,7 @@ def _session_columns(timezone: str) -> tuple[Column, ...]:
         Column("LEG", "leg", keep=True),
         Column("PURPOSE", "purpose"),
         Column("WHO", "who"),
-        Column("FROM", shows=lambda row: local(row["start"], timezone)),
-        Column("TO", shows=lambda row: local(row["end"], timezone)),
-        Column("RECORDING", "recording"),
+        Column("FROM", shows=lambda row: local(row["start"], timezone), spare=True),
+        Column("TO", shows=lambda row: local(row["end"], timezone), spare=True),
+        Column("RECORDING", "recording", keep=True),
     )

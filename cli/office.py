@@ -156,9 +156,10 @@ def at_office(work: Callable[[Office], Awaitable[T]], *, writing: bool) -> T:
         NotFound: no engine runs, and there is no database to read.
         Conflict: an engine runs but does not serve yet, and the work would change what it has read.
     """
+    known = settings()
 
     async def visit() -> T:
-        async with _office(settings(), writing=writing) as office:
+        async with _office(known, writing=writing) as office:
             return await work(office)
 
     return ask(visit())

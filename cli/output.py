@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 """One JSON object."""
 
+GAP: Final = 2
+"""Blanks between two columns."""
 PIPED_WIDTH: Final = 200
 """Columns of a table that goes to a file or a program, unless COLUMNS says otherwise."""
 
@@ -35,6 +37,8 @@ class Column:
     justify: Literal["left", "right"] = "left"
     keep: bool = False
     """Never shortened: ids."""
+    spare: bool = False
+    """Left out where the terminal is too narrow for all columns."""
 
     def cell(self, record: Record) -> str:
         """The cell's text."""
@@ -102,12 +106,33 @@ def show_table(columns: Sequence[Column], records: Iterable[Record], *, empty: s
     if not rows:
         say(empty)
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column.title, justify=column.justify, no_wrap=True, min_width=6 if not column.keep else None)
+    chosen = fitting(columns, rows, screen().width)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for column in chosen:
+        least = natural_width(column, rows) if column.keep else None
+        table.add_column(column.title, justify=column.justify, no_wrap=True, min_width=least)
     for row in rows:
-        table.add_row(*(column.cell(row) for column in columns))
+        table.add_row(*(column.cell(row) for column in chosen))
     show(table)
+
+
+def fitting(columns: Sequence[Column], rows: Sequence[Record], width: int) -> list[Column]:
+    """The columns without the last spare ones, as far as `width` demands it; whatever stays may still be shortened."""
+    chosen = list(columns)
+    widths = {column.title: natural_width(column, rows) for column in columns}
+    for column in reversed(columns):
+        if sum(widths[each.title] + GAP for each in chosen) - GAP <= width:
+            break
+        if column.spare:
+            chosen.remove(column)
+    return chosen
+
+
+def natural_width(column: Column, rows: Sequence[Record]) -> int:
+    """How many terminal cells a column would like; a Chinese character takes two."""
+    from rich.cells import cell_len
+
+    return max(cell_len(column.title), *(cell_len(column.cell(row)) for row in rows))
 
 
 def show_record(record: Record) -> None:
@@ -161,12 +186,14 @@ def seconds(value: float | None) -> str:
 
 
 def local(text: str | None, timezone: str) -> str:
-    """An instant as the site's clock shows it, from ISO 8601."""
+    """An instant (ISO 8601) as the site's clock shows it; of today only the time."""
     from zoneinfo import ZoneInfo
 
     if not text:
         return "-"
-    return f"{datetime.fromisoformat(text).astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M:%S}"
+    zone = ZoneInfo(timezone)
+    moment = datetime.fromisoformat(text).astimezone(zone)
+    return f"{moment:%H:%M:%S}" if moment.date() == datetime.now(zone).date() else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def percent(ratio: float | None) -> str:

@@ -15,12 +15,15 @@ app = group("Reports: figures from the fact tables. Needs a running engine.")
 
 
 def _ratio(key: str) -> Column:
-    title = {"service_level": "IN TIME", "abandonment": "ABANDONED %"}[key]
+    title = {"service_level": "IN TIME", "abandonment": "ABAND %"}[key]
     return Column(title, shows=lambda row: percent(row[key]["value"]), justify="right")
 
 
+_SHORT: Final = {"answered": "ANSW", "abandoned": "ABAND", "overflowed": "OVER", "callback": "CALLB", "waiting": "WAIT"}
+
+
 def _count(key: str) -> Column:
-    return Column(key.replace("_", " ").upper(), key, justify="right")
+    return Column(_SHORT.get(key, key.upper()), key, justify="right")
 
 
 def _speed(row: Record) -> str:

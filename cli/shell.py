@@ -97,7 +97,7 @@ class Shell(TyperGroup):
     ) -> Any:
         """Run a command line and exit."""
         given = list(sys.argv[1:] if args is None else args)
-        if any(parameter.name == "config" for parameter in self.params):
+        if any("--config" in parameter.opts for parameter in self.params):
             given = in_front(given, ANYWHERE)
 
         def work() -> Any:

