@@ -104,7 +104,7 @@ def in_thread(opened: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[
             async with opened() as found:
                 inside.set_result(found)
                 await over.wait()
-        except Exception as failed:
+        except Exception as failed:  # whatever it is, the waiting test must hear of it
             if inside.done():
                 raise
             inside.set_exception(failed)
