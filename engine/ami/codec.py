@@ -176,6 +176,18 @@ def _encode_line(action: str, name: str, value: str) -> bytes:
     return line
 
 
+_KEYS: Final[dict[str, str]] = {}
+"""Header name as it came -> lower case. Asterisk has some hundred; the bound is for a peer that makes up its own."""
+_KEYS_LIMIT: Final = 1000
+
+
+def _key(name: str) -> str:
+    key = name.lower()
+    if len(_KEYS) < _KEYS_LIMIT:
+        _KEYS[name] = key
+    return key
+
+
 class Decoder:
     """Bytes in, whole messages out; cut wherever the network cuts them. One decoder serves one connection.
 
@@ -240,7 +252,7 @@ class Decoder:
         if value[:1] == " ":
             value = value[1:]
         self._headers.append((name, value))
-        key = name.lower()
+        key = _KEYS.get(name) or _key(name)
         if key not in self._first:
             self._first[key] = value
         elif key not in _REPEATABLE:

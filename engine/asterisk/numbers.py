@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 import phonenumbers
 
 from engine.errors import ConfigError
 
 LONGEST = 24
+REMEMBERED = 4096
+"""Numbers whose reading is kept: the same few are dialled again and again, and a reading takes 0.2 ms."""
+_NOT_DIALLED = re.compile(r"[^0-9+*#]")
 
 
 class Numbering:
@@ -18,10 +24,11 @@ class Numbering:
                 f"no such region {region!r}", where="site.region", mend="use an ISO 3166 country code such as CN or GB"
             )
         self._region = region
-
-    def e164(self, dialled: str) -> str:
+        self.e164 = lru_cache(REMEMBERED)(self._e164)
         """E.164 with + where the number can be read as one, else the digits as they are; never anything else."""
-        text = "".join(c for c in dialled[:LONGEST] if c.isascii() and (c.isdigit() or c in "+*#"))
+
+    def _e164(self, dialled: str) -> str:
+        text = _NOT_DIALLED.sub("", dialled[:LONGEST])
         try:
             number = phonenumbers.parse(text, self._region)
         except phonenumbers.NumberParseException:

@@ -16,6 +16,7 @@ import unicodedata
 import wave
 from array import array
 from collections.abc import Iterable
+from os.path import isfile
 from pathlib import Path
 
 import msgspec
@@ -76,7 +77,7 @@ class PromptLibrary:
         """
         folders = (self._sounds / language, self._sounds) if language else (self._sounds,)
         safe = name and not name.startswith("/") and ".." not in name.split("/") and "\0" not in name
-        if safe and any(folder.joinpath(name + suffix).is_file() for folder in folders for suffix in SOUND_SUFFIXES):
+        if safe and any(isfile(f"{folder}/{name}{suffix}") for folder in folders for suffix in SOUND_SUFFIXES):
             return name
         raise PromptUnavailable(
             f"there is no recorded sound {name!r}",

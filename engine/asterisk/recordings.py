@@ -99,6 +99,8 @@ class Recordings:
         self._pace = pace or Pace()
         self._due: dict[str, dict[str, int]] = {}
         """Name -> (file -> size at the last look)."""
+        self._ended: list[str] = []
+        """Interactions that ended since the last look."""
         self._wake = asyncio.Event()
 
     def may_record(self) -> bool:
@@ -109,8 +111,7 @@ class Recordings:
 
     def ended(self, interaction_id: str) -> None:
         """An interaction is over: finish what was recorded of it."""
-        for visit in range(1, VISITS + 1):
-            self._due.setdefault(f"{interaction_id}_{visit}", {})
+        self._ended.append(interaction_id)
         self._wake.set()
 
     async def run(self) -> None:
@@ -161,10 +162,10 @@ class Recordings:
 
     async def _finish_what_is_due(self) -> None:
         while True:
-            if not self._due:
+            if not self._due and not self._ended:
                 self._wake.clear()
                 await self._wake.wait()
-            await self._forget_unrecorded()
+            await self._take_ended()
             for name in list(self._due):
                 try:
                     await self._look(name)
@@ -173,10 +174,12 @@ class Recordings:
                     self._complain(f"{name}: {failed}")
             await asyncio.sleep(self._pace.look)
 
-    async def _forget_unrecorded(self) -> None:
-        """Most names of `ended` were never recorded: they go in one step, not each by a thread of its own."""
-        for name in await asyncio.to_thread(_absent, self.folder, list(self._due)):
-            del self._due[name]
+    async def _take_ended(self) -> None:
+        """Most visits were never recorded: they are sorted out in one step, not each by a thread of its own."""
+        ended, self._ended = self._ended, []
+        if ended:
+            for name in await asyncio.to_thread(_recorded, self.folder, ended):
+                self._due.setdefault(name, {})
 
     async def _look(self, name: str) -> None:
         """Finish a recording if its files are whole and did not change since the last look."""
@@ -273,10 +276,10 @@ def _sides(folder: Path, name: str) -> list[_Side]:
     return [side for ending in SIDES if (side := _side(folder / f"{name}{ending}")) is not None]
 
 
-def _absent(folder: Path, names: list[str]) -> list[str]:
-    """The names without any one-way file. Plain strings: this is asked 40 times for each call that ends."""
-    stem = f"{folder}/"
-    return [name for name in names if not any(os.path.exists(f"{stem}{name}{ending}") for ending in SIDES)]
+def _recorded(folder: Path, interactions: list[str]) -> list[str]:
+    """The names with a one-way file. Plain strings: it looks for 40 files for each interaction."""
+    stems = (f"{folder}/{interaction}_{visit}" for interaction in interactions for visit in range(1, VISITS + 1))
+    return [os.path.basename(stem) for stem in stems if any(os.path.exists(stem + ending) for ending in SIDES)]
 
 
 def _side(path: Path) -> _Side | None:
