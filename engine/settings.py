@@ -13,7 +13,7 @@ import tomllib
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -40,8 +40,10 @@ class Site(_Section):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError(f"no such time zone {name}; use a name such as Europe/London or Asia/Shanghai")
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"no such time zone {name}; use a name such as Europe/London or Asia/Shanghai") from None
         return name
 
 
@@ -214,7 +216,7 @@ def _refuse_unknown_environment() -> None:
     }
     for name in os.environ:
         if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
-            raise _unknown(name, sorted(known), "environment")
+            raise _unknown(name.upper(), sorted(known), "environment")
 
 
 def _unknown(key: str, known: list[str], where: str) -> ConfigError:

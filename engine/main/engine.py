@@ -29,6 +29,7 @@ from engine.errors import CallwrightError, JournalBroken, StoreUnavailable
 from engine.floor import Floor, phrases
 from engine.main import belief, switch
 from engine.main.definitions import PhoneCredentials, read_flows, refresh, texts
+from engine.main.missed import MissedCalls
 from engine.main.rescue import RescueDesk
 from engine.runtime.clock import Clock
 from engine.runtime.loop import FloorLoop
@@ -46,6 +47,7 @@ from engine.store.vault import Vault
 
 log = structlog.get_logger(__name__)
 
+VERSION = version("callwright")
 SNAPSHOT_EVERY = 10_000
 DRAIN_CALLERS_S = 20.0
 """How long callers may hear a question out when the engine stops; with the two below it makes at most 30 s."""
@@ -71,6 +73,7 @@ class Engine:
     board: StateBoard
     recordings: Recordings
     rescue: RescueDesk
+    missed: MissedCalls
 
     def __init__(self, settings: Settings, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.settings = settings
@@ -112,7 +115,7 @@ class Engine:
         self._stack.push_async_callback(asyncio.to_thread, self.journal.close)
         if self.journal.torn is not None:
             log.warning("the journal's last line was torn and is cut off", size=self.journal.torn.size)
-        self.database = open_database(settings.database_url)
+        self.database = await asyncio.to_thread(open_database, settings.database_url)
         self._stack.push_async_callback(self.database.close)
         await upgrade_database(self.database)
         self.vault = await Vault.open(self.database, settings.paths.data)
@@ -161,6 +164,10 @@ class Engine:
         )
         rescue = Rescue(self.database, self.vault, settings.asterisk.rescue_spool)
         self.rescue = RescueDesk(rescue, self.floor, self.loop)
+        telephony = self.switch.telephony
+        self.missed = MissedCalls(
+            settings.asterisk.cel, self.database, self.floor, self.loop, telephony, self.floor.state.now
+        )
         relay.telephony, relay.recordings = self.switch.telephony, self.recordings
         self._seat_board()
 
@@ -225,7 +232,7 @@ class Engine:
     async def _prepare(self) -> None:
         """What must be so before the first caller: definitions, callbacks from while we were away, spoken prompts."""
         await self._start_bus()
-        self.loop.handle(EngineStarted(version=version("callwright"), epoch=self.floor.state.epoch + 1))
+        self.loop.handle(EngineStarted(version=VERSION, epoch=self.floor.state.epoch + 1))
         await refresh(self.definitions, self.settings.paths.flows, self.floor, self.loop)
         await self.rescue.look()
         await self.recordings.look_at_disk()
@@ -322,7 +329,7 @@ class Engine:
 def _open_journal(data: Path, journal: Path) -> Journal:
     """Belongs in a thread."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Journal.open(journal, secrets.token_hex(16), engine=version("callwright"))
+    return Journal.open(journal, secrets.token_hex(16), engine=VERSION)
 
 
 class _Relay:

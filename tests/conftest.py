@@ -1,0 +1,53 @@
+"""What holds for every test: nothing of ours blocks the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+_MAY_BLOCK = {
+    # the end of a file's path, function: why it may
+    ("<frozen importlib._bootstrap>", "_find_and_load"): "an import, once",
+    ("logging/__init__.py", "handle"): "a log line: written at once, so that it is there after a crash",
+    ("structlog/_base.py", "_proxy_to_logger"): "the same",
+    ("importlib/metadata/__init__.py", "version"): "our own version, some 100 µs",
+    ("zoneinfo/_common.py", "load_tzdata"): "a time zone's rules, once a zone",
+    ("engine/settings.py", "_known_zone"): "settings are read before the loop begins; only tests make them within it",
+    ("engine/main/belief.py", "restore"): "whole to a thread in the engine; tests look at journals where they stand",
+    ("engine/main/belief.py", "replay"): "the same",
+    ("engine/main/belief.py", "explain"): "the same",
+    ("engine/store/journal.py", "read_journal"): "the same",
+    ("engine/store/calendar.py", "zone"): "a time zone's rules, once a zone",
+    ("engine/store/schema.py", "_upgrade"): "once, at start: Alembic reads its scripts",
+    ("engine/store/schema.py", "head"): "the same",
+    ("engine/store/database.py", "_engine"): "once, at start: the database's path is made whole",
+    ("engine/store/database.py", "_thread_engine"): "the same",
+    ("engine/store/database.py", "reading"): "a new connection: the database's path is made whole, no disk is read",
+    ("engine/store/database.py", "writing"): "the same",
+    ("engine/store/clerk.py", "close"): "once, at the end: the journal's idle thread is waited for",
+    ("engine/web/unix.py", "_bind"): "once, at start: the socket's file is made and its rights are set",
+    ("engine/web/unix.py", "_remove"): "once, at the end",
+    ("engine/agi/server.py", "_bound"): "once, at start: an address that cannot be had is refused at once",
+    ("engine/asterisk/prompts.py", "spoken"): "one look at whether a file is there, some µs",
+    ("engine/asterisk/prompts.py", "recorded"): "the same",
+    ("engine/asterisk/prompts.py", "_fetch"): "the same, once a text",
+    ("engine/asterisk/prompts.py", "_render"): "a scratch folder, once a text, beside two started programs",
+    ("engine/asterisk/prompts.py", "_program"): "the look for a program, once a text",
+}
+_LOOP_FREE = ("engine.lab", "engine.testing", "engine.main.demo", "engine.store.backup")
+"""Parts that a serving engine never runs in its loop: instances, fakes, commands, and what goes to a thread whole."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks() -> Iterator[BlockBuster]:
+    """Fail a test in which code of the engine blocks the loop (blockbuster: files, sockets, locks, sleep).
+
+    Tests themselves and libraries may block, unless the engine called them.
+    """
+    with blockbuster_ctx("engine", excluded_modules=_LOOP_FREE) as guard:
+        for file, function in _MAY_BLOCK:
+            for each in guard.functions.values():
+                each.can_block_in(file, function)
+        yield guard
