@@ -66,12 +66,16 @@ class EngineProcess:
     async def start(self) -> None:
         """Start it, and return when it sees Asterisk."""
         began = self.starts
+        await self.launch()
+        await self.until_back(began)
+
+    async def launch(self) -> None:
+        """Start it, and return at once."""
         command = (sys.executable, "-m", "engine.main.serve", "--config", str(self._config))
         with self.log.open("ab") as log:
             self._watch = await asyncio.create_subprocess_exec(
                 *command, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
-        await self.until_back(began)
 
     @property
     def pid(self) -> int:

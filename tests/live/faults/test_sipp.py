@@ -1,4 +1,7 @@
-"""sipp, an independent peer: many calls through a flow with digits as telephone-events in RTP (RFC 4733)."""
+"""sipp, an independent peer: many calls through a flow with digits as telephone-events in RTP (RFC 4733).
+
+The captures that come with sipp hold payload type 101, so 101 is what must be offered.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +39,10 @@ o=sipp 1 1 IN IP4 [local_ip]
 s=-
 c=IN IP4 [media_ip]
 t=0 0
-m=audio [auto_media_port] RTP/AVP 8 96
+m=audio [auto_media_port] RTP/AVP 8 101
 a=rtpmap:8 PCMA/8000
-a=rtpmap:96 telephone-event/8000
-a=fmtp:96 0-15
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-15
 ]]></send>
   <recv response="100" optional="true"/>
   <recv response="180" optional="true"/>
