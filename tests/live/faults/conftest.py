@@ -12,3 +12,8 @@ Count = Callable[[int, int], int]
 def count() -> Count:
     """`count(small, full)`."""
     return lambda small, full: full if os.environ.get("FULL") else small
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks() -> None:
+    """No guard against blocking: the engine under test is another process, with a loop of its own."""

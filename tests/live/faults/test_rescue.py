@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -81,11 +82,12 @@ async def test_killed_during_the_import_again_and_again(count: Count) -> None:
         file = hall.site.asterisk.rescue_spool / "rescue-20260101.jsonl"
         file.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
         await hall.engine.launch()
-        for moment, reached in (
+        moments: tuple[tuple[str, Callable[[], bool]], ...] = (
             ("some lines are in the table", lambda: imported(hall) > 0),
             ("all lines are in the table", lambda: imported(hall) == many),
             ("the first promise is in the journal", lambda: bool(promises(hall))),
-        ):
+        )
+        for moment, reached in moments:
             before = hall.engine.starts
             async with asyncio.timeout(60):
                 while not reached():  # noqa: ASYNC110 - another process's doing
