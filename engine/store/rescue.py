@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 import structlog
@@ -35,20 +35,23 @@ CALLBACK = "callback"
 LONGEST_LINE = 4_096
 LINES_AT_ONCE = 500
 _BEGINNING = b'{"id":'
+_Text = Annotated[str, msgspec.Meta(max_length=200, pattern="^[^\\x00]*$")]
+"""What every database takes: PostgreSQL has no NUL."""
+_Instant = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 _ROWS = table(RescueCallback)
 
 
 class RescueLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the spool. Fields that we do not know are left alone: the script may be newer."""
 
-    id: str
-    at: int
-    uniqueid: str
-    number: str
+    id: _Text
+    at: _Instant
+    uniqueid: _Text
+    number: _Text
     dialled: str = ""
-    caller: str = ""
-    outcome: str = CALLBACK
-    language: str = "en"
+    caller: _Text = ""
+    outcome: _Text = CALLBACK
+    language: _Text = "en"
 
 
 class RescuedCall(Value):
@@ -145,7 +148,7 @@ class Rescue:
                 self._refuse(name, number, "the line was cut short")
             try:
                 yield msgspec.json.decode(raw[begin : begin + LONGEST_LINE], type=RescueLine)
-            except msgspec.DecodeError as broken:
+            except (msgspec.DecodeError, UnicodeDecodeError) as broken:
                 self._refuse(name, number, str(broken))
 
     def _refuse(self, name: str, number: int, reason: str) -> None:
@@ -164,7 +167,7 @@ class Rescue:
         return {
             "id": line.id,
             "uniqueid": line.uniqueid,
-            "dialled": line.dialled,
+            "dialled": line.dialled.replace("\0", ""),
             "caller": self._vault.token("number", line.caller) if line.caller else None,
             "number": self._vault.token("number", line.number) if line.number else None,
             "outcome": line.outcome if line.number else "hung-up",
