@@ -98,7 +98,7 @@ class Hall:
     """One site: an Asterisk in memory, and an engine that may be killed and started again on the same data."""
 
     def __init__(
-        self, home: Path, sounds: Path, *, flow: str = FLOW, snapshot_every: int = 10_000, record: bool = True
+        self, home: Path, sounds: Path, *, flow: str = FLOW, snapshot_every: int = 10_000, min_free_percent: float = 0
     ) -> None:
         self.home = home
         self.asterisk = AmiPeer()
@@ -106,7 +106,7 @@ class Hall:
         """(journal number, event) of every engine of this hall, in order."""
         self._snapshot_every = snapshot_every
         self._sounds = sounds
-        self._record = record
+        self._min_free_percent = min_free_percent
         self._changed = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._lines: set[asyncio.Task[None]] = set()
@@ -133,7 +133,7 @@ class Hall:
                 rescue_spool=self.spool,
                 cel=self.home / "cel.jsonl",
             ),
-            recording=Recording(min_free_mb=0, min_free_percent=0),
+            recording=Recording(min_free_mb=0, min_free_percent=self._min_free_percent),
             mqtt=Mqtt(),
         )
 
@@ -199,9 +199,7 @@ class Hall:
         defined = self.engine.definitions
         await defined.skills.add(SkillDefinition(id=SKILL, name="Sales"))
         steps = (RoutingStep(needs=(SkillNeed(skill=SKILL),)),)
-        await defined.queues.add(
-            QueuePolicy(id=QueueId("sales"), name="Sales", steps=steps, wrap_up_s=0.0, record=self._record)
-        )
+        await defined.queues.add(QueuePolicy(id=QueueId("sales"), name="Sales", steps=steps, wrap_up_s=0.0))
         for agent, mode in ((NAILED, LegMode.NAILED_UP), (RUNG, LegMode.ON_DEMAND)):
             await defined.agents.add(
                 AgentProfile(

@@ -1,13 +1,16 @@
 """The whole engine on an Asterisk in memory: a call, a kill, a restart, a replay, an explanation."""
 
 import sqlite3
+import wave
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from engine.domain.events import InteractionAnswered, InteractionEnded
 from engine.domain.interaction import Ending, InteractionState
+from engine.errors import JournalBroken
 from engine.main import belief
 from tests.main.hall import CALLER, NAILED, NUMBER, RUNG, Call, Hall
 
@@ -131,3 +134,43 @@ async def test_who_called_while_the_engine_was_away_is_served_by_the_number_he_d
         call = Call(hall, leg)
         await hall.until(lambda: call.interaction is not None)
         assert (call.live.number, call.live.flow_name) == (NUMBER, "main")
+
+
+async def test_a_recording_becomes_stereo_when_the_call_is_over(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds) as hall:
+        await hall.sign_in(NAILED)
+        call = await hall.call_in()
+        name = call.variables["CW_RECORD"]
+        assert name == f"{call.id}_1"
+        for end in ("-in.wav", "-out.wav"):
+            with wave.open(str(hall.recordings / f"{name}{end}"), "wb") as side:
+                side.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
+                side.writeframes(bytes(16_000))
+        await hall.talk(call)
+        await call.hang_up()
+        await hall.until(lambda: hall.engine.recordings.finished == 1)
+        with wave.open(str(hall.recordings / f"{name}.wav")) as stereo:
+            assert (stereo.getnchannels(), stereo.getnframes()) == (2, 8000)
+
+
+async def test_with_an_almost_full_disk_calls_go_on_unrecorded(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds, min_free_percent=100) as hall:
+        await hall.sign_in(NAILED)
+        call = await hall.call_in()
+        assert call.variables["CW_RECORD"] == ""
+        assert hall.engine.recordings.refused == 1
+        await hall.talk(call)
+
+
+async def test_a_journal_that_lost_its_end_is_refused(tmp_path: Path, sounds: Path) -> None:
+    async with Hall(tmp_path, sounds) as hall:
+        await hall.call_in()
+        await hall.on_disk()
+        await hall.kill()
+        [segment] = hall.settings.paths.journal.glob("journal-*.jsonl")
+        whole = segment.read_bytes()
+        segment.write_bytes(b"".join(whole.splitlines(keepends=True)[:-3]))
+        with pytest.raises(JournalBroken, match="are known"):
+            await hall.start()
+        segment.write_bytes(whole)
+        await hall.start()  # the refusal left no lock and no connection behind

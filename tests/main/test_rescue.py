@@ -6,7 +6,9 @@ from pathlib import Path
 from sqlalchemy import text
 
 from engine.domain.events import CallbackPromised, InteractionEnded
+from engine.domain.facts import CallbackTaken
 from engine.domain.interaction import Ending
+from engine.store.journal import read_journal
 from tests.main.hall import CALLER, Hall
 
 
@@ -57,14 +59,11 @@ async def test_kills_repeat_nobody_and_skip_nobody(tmp_path: Path, sounds: Path)
             note(hall, f"1700000000.{count}")
             note(hall, f"1700000000.{count}")  # the script's line, twice on disk
             if count % 2:
-                await hall.until(lambda count=count: hall.engine.rescue.imported > 0)
+                await hall.until(lambda: hall.engine.rescue.imported > 0)
             await hall.restart()
         await hall.until(lambda: len(set(promises(hall))) == 4)
         await hall.on_disk()
         assert await owed(hall) == [(f"1700000000.{count}-1", True) for count in range(4)]
-        from engine.domain.facts import CallbackTaken
-        from engine.store.journal import read_journal
-
         taken = [
             r.fact.spool_id for r in read_journal(hall.settings.paths.journal) if isinstance(r.fact, CallbackTaken)
         ]
