@@ -85,21 +85,22 @@ def installer(workshop: Path) -> list[str]:
     found = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout or told([shutil.which("python3") or "python3", "-m", "pip", "config", "list"])
-    lines, mounts = ["[global]"], {}
-    for key, value in re.findall(r"(?m)^(?:global|:env:)\.([\w-]+)='(.*)'$", found):
-        if key not in ("index-url", "extra-index-url", "find-links", "trusted-host", "cert", "default-timeout"):
-            continue
-        if key == "cert":
-            mounts[value] = AUTHORITY
-            lines.append(f"cert = {AUTHORITY}")
-            continue
-        lines.append(f"{key} = {' '.join(value.split())}")
-        local = re.findall(r"(?:^|\s|file://)(/\S+)", value)
-        mounts |= {str(Path(each)): str(Path(each)) for each in local if Path(each).exists()}
+    wanted = ("index-url", "extra-index-url", "find-links", "trusted-host", "cert", "default-timeout")
+    given = {
+        key: " ".join(value.replace("\\n", " ").split())
+        for key, value in re.findall(r"(?m)^(?:global|:env:)\.([\w-]+)='(.*)'$", found)
+        if key in wanted
+    }
+    # A local index (`simple/`) points to files beside it.
+    folder = re.compile(r"(?:^|\s|file://)(/\S+?)(?:/simple)?(?=\s|$)")
+    local = [place for value in given.values() for place in folder.findall(value)]
+    mounts = {place: place for place in local if Path(place).is_dir()}
+    if "cert" in given:
+        mounts[given["cert"]] = AUTHORITY
+        given["cert"] = AUTHORITY
     settings = workshop / "pip.conf"
-    settings.write_text("\n".join(dict.fromkeys(lines)) + "\n", encoding="utf-8")
-    # `simple/` indexes point to files beside them.
-    mounts = {re.sub(r"/simple$", "", here): re.sub(r"/simple$", "", there) for here, there in mounts.items()}
+    text = "".join(f"{key} = {value}\n" for key, value in given.items())
+    settings.write_text(f"[global]\n{text}", encoding="utf-8")
     options = ["--volume", f"{settings}:/etc/pip.conf:ro"]
     for here, there in mounts.items():
         options += ["--volume", f"{here}:{there}:ro"]
