@@ -82,6 +82,15 @@ class EngineProcess:
         """Of the engine itself, not of its watch."""
         return int((self.settings.paths.data / "engine.pid").read_text())
 
+    def _children(self) -> list[int]:
+        """Of the watch: the engine, even before it has written its pid down (proc(5))."""
+        try:
+            return [
+                int(pid) for pid in Path(f"/proc/{self.watch_pid}/task/{self.watch_pid}/children").read_text().split()
+            ]
+        except FileNotFoundError:
+            return []
+
     @property
     def watch_pid(self) -> int:
         assert self._watch is not None
@@ -96,9 +105,11 @@ class EngineProcess:
     async def kill_for_good(self) -> float:
         """`kill -9` of the watch and the engine: nobody starts it again. When."""
         assert self._watch is not None
-        with suppress(ProcessLookupError):
-            self._watch.kill()
-        at = self.kill()
+        children = self._children()
+        for pid in (self.watch_pid, *children):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        at = time.time()
         await self._watch.wait()
         self._watch = None
         return at
