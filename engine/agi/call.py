@@ -1,7 +1,7 @@
 """A live FastAGI session: the commands a flow may give, as coroutines."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.agi import command
 from engine.agi.ask import Asked, Asking, Collect
@@ -81,6 +81,14 @@ class AgiSession:
     async def set_variable(self, name: str, value: str) -> None:
         """Set a channel variable."""
         await self._perform(command.set_variable(name, value))
+
+    async def set_variables(self, values: Mapping[str, str]) -> None:
+        """Set channel variables in this order: by one command where their values allow it, which spares both sides."""
+        if all(command.is_plain(value) for value in values.values()):
+            await self.exec("MSet", *(f"{name}={value}" for name, value in values.items()))
+            return
+        for name, value in values.items():
+            await self.set_variable(name, value)
 
     async def get_variable(self, name: str) -> str | None:
         """Read a channel variable; None if it is not set.

@@ -18,13 +18,14 @@ ANSWER_SECONDS = 10.0
 SHORT_SECONDS = 5.0
 
 APPLICATIONS = frozenset(
-    {"Playback", "Progress", "Ringing", "StartMusicOnHold", "StopMusicOnHold", "UserEvent", "Wait"}
+    {"MSet", "Playback", "Progress", "Ringing", "StartMusicOnHold", "StopMusicOnHold", "UserEvent", "Wait"}
 )
 FUNCTIONS = frozenset({"CHANNEL(language)", "CHANNEL(musicclass)"})
 """Dialplan functions that may be written; anything else with brackets is refused."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}", re.ASCII)
 _APPLICATION_ARGUMENT = re.compile(r"[\w .:/@+*#=-]*")
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:/+-]{0,200}")
 _SOUND = re.compile(r"[\w./+-]{1,200}")
 
 
@@ -118,6 +119,11 @@ def set_variable(name: str, value: str) -> Command:
 def get_variable(name: str) -> Command:
     """Read a channel variable; unset gives result 0."""
     return _command("GET VARIABLE", ("name", _variable(name, "GET VARIABLE")), expects_value=True)
+
+
+def is_plain(value: str) -> bool:
+    """Whether a value can stand in an argument as it is: no dialplan syntax, and no blanks, which MSet would trim."""
+    return bool(_PLAIN_VALUE.fullmatch(value))
 
 
 def execute(application: str, *arguments: str, seconds: float = PROMPT_SECONDS) -> Command:

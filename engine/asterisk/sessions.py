@@ -137,13 +137,16 @@ class Sessions:
                     return True
 
     async def _release(self, session: AgiSession, order: Release) -> None:
+        values: dict[str, str] = {}
         if order.next == "hold":
-            await session.set_variable("CW_MUSIC", order.music)
-            await session.set_variable("CW_POLL_S", str(order.poll_s))
-            await session.set_variable("CW_RECORD", order.record)
-            await session.set_variable("CW_LANGUAGE", order.language)
-        await session.set_variable("CW_NEXT", order.next)
-        await session.set_variable("CW_ENGINE_DONE", "1")  # last: without it the dialplan takes us for dead
+            values |= {
+                "CW_MUSIC": order.music,
+                "CW_POLL_S": str(order.poll_s),
+                "CW_RECORD": order.record,
+                "CW_LANGUAGE": order.language,
+            }
+        # Last the proof that all was said: without it the dialplan takes us for dead.
+        await session.set_variables({**values, "CW_NEXT": order.next, "CW_ENGINE_DONE": "1"})
 
     async def _ask(self, session: AgiSession, leg: LegId, order: Ask) -> None:
         sounds = []

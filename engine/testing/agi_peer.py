@@ -182,6 +182,9 @@ class AgiPeer:
             case "GET VARIABLE", [name]:
                 held = self.variables.get(name)
                 return b"200 result=0\n" if held is None else f"200 result=1 ({held})\n".encode()
+            case "EXEC", ["MSet", assignments]:
+                self.variables.update(each.partition("=")[::2] for each in assignments.split(","))
+                return b"200 result=0\n"
             case ("NOOP", _) | ("EXEC", [_, *_]):
                 return b"200 result=0\n"
             case "WAIT FOR DIGIT", [_]:
