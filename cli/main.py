@@ -10,6 +10,7 @@ import typer
 from cli import (
     agent,
     asterisk,
+    bench,
     call,
     config,
     db,
@@ -78,6 +79,7 @@ app.command(epilog=judgement.EXAMPLES["replay"])(judgement.replay)
 app.add_typer(db.app, name="db")
 app.add_typer(asterisk.app, name="asterisk")
 app.add_typer(config.app, name="config")
+app.command(epilog=bench.EXAMPLE)(bench.bench)
 
 
 def run() -> None:
