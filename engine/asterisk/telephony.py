@@ -13,14 +13,14 @@ import structlog
 
 from engine.ami import action as ami
 from engine.ami.client import AmiClient, LinkState
-from engine.ami.codec import Message
+from engine.ami.codec import Action, Message
 from engine.asterisk import snapshot
 from engine.asterisk.channels import Channels
 from engine.asterisk.sessions import Sessions
 from engine.domain.commands import AnyCommand, Ask, Bridge, CheckPin, HangUp, Redirect, Release, Resync, RingAgent
 from engine.domain.facts import AgentPhoneChanged, AsteriskLost, AsteriskSeen, BridgeFailed, ControlLost, SeenLeg
 from engine.domain.values import AgentId, LegId
-from engine.errors import AmiLost, AmiRefused, AmiTimeout, CallwrightError
+from engine.errors import CallwrightError
 from engine.runtime.ports import FactSink
 
 log = structlog.get_logger(__name__)
@@ -68,9 +68,12 @@ class Telephony:
             case RingAgent():
                 self._spawn(self._ring(command))
             case HangUp():
-                self._spawn(self._quietly(ami.hangup(command.leg, cause=command.cause)))
+                self._spawn(self._quietly("Hangup", lambda: ami.hangup(command.leg, cause=command.cause)))
             case Redirect():
-                self._spawn(self._quietly(ami.redirect(command.leg, context="callwright-call", exten=command.place)))
+                place = command.place
+                self._spawn(
+                    self._quietly("Redirect", lambda: ami.redirect(command.leg, context="callwright-call", exten=place))
+                )
             case Resync():
                 self.resync(command.reason)
 
@@ -82,7 +85,7 @@ class Telephony:
     async def _bridge(self, command: Bridge) -> None:
         try:
             await self._actions.send(ami.bridge(command.leg, command.other))
-        except (AmiRefused, AmiTimeout, AmiLost) as failed:
+        except CallwrightError as failed:
             self._sink.put(
                 BridgeFailed(
                     leg=command.leg, other=command.other, reason=str(failed), interaction_id=command.interaction_id
@@ -101,17 +104,17 @@ class Telephony:
                     timeout_ms=round(command.timeout_s * 1000),
                 )
             )
-        except (AmiRefused, AmiTimeout, AmiLost) as failed:
+        except CallwrightError as failed:
             log.warning("could not ring", agent_id=command.agent_id, why=failed.what)
             for fact in self.channels.ring_failed(command.leg, command.agent_id):
                 self._sink.put(fact)
 
-    async def _quietly(self, action: Any) -> None:
+    async def _quietly(self, name: str, make: Callable[[], Action]) -> None:
         """An action whose failure means that the leg is gone already: its end was or will be told."""
         try:
-            await self._actions.send(action)
+            await self._actions.send(make())
         except CallwrightError as failed:
-            log.info("action not carried out", action=action.name, why=failed.what)
+            log.info("action not carried out", action=name, why=failed.what)
 
     # --- events ------------------------------------------------------------------------------------------------------
 

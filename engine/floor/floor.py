@@ -35,6 +35,8 @@ class Floor:
     def __init__(self, state: FloorState | None = None, tracer: Tracer | None = None) -> None:
         self.state = state if state is not None else FloorState()
         self.tracer = tracer
+        self.begun: tuple[AnyCommand, ...] = ()
+        """What a fact that `handle` broke off at had caused until then: it happened, so it must be carried out."""
         self._timers = Timers(self.state.timers)
 
     @classmethod
@@ -48,10 +50,19 @@ class Floor:
 
     def handle(self, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
         """Take one fact at `now` (µs) and return the commands it causes. `now` never runs backwards."""
+        self.begun = ()
         if now < self.state.now:
             raise BrokenInvariant(f"time ran backwards: {now} after {self.state.now}")
         self.state.now = now
         step = Step(self.state, self._timers, now, self.tracer)
+        try:
+            self._route(step, fact)
+        except BaseException:
+            self.begun = tuple(step.commands)
+            raise
+        return tuple(step.commands)
+
+    def _route(self, step: Step, fact: AnyFact) -> None:
         if isinstance(fact, _SIGHT):
             _ROUTES[type(fact)](step, fact)
             self._take_due(step)
@@ -60,7 +71,6 @@ class Floor:
             _ROUTES[type(fact)](step, fact)
         if self.state.leaving:
             definitions.forget_unused_queues(step)
-        return tuple(step.commands)
 
     def _take_due(self, step: Step) -> None:
         """Do what is due. While blind all deadlines wait: what they would judge may have happened unseen."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import deque
 from collections.abc import Callable
 
 import structlog
 
-from engine.domain.commands import AnyCommand, Publish
+from engine.domain.commands import AnyCommand, Publish, Resync
 from engine.domain.events import AnyEvent
-from engine.domain.facts import AnyFact, ClockStepped, TimePassed
+from engine.domain.facts import AnyFact, AsteriskSeen, ClockStepped, TimePassed
 from engine.errors import BrokenInvariant
 from engine.floor import Floor
 from engine.runtime.clock import Clock
@@ -25,12 +26,23 @@ WALL_CHECK_S = 10.0
 
 
 def take(floor: Floor, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
-    """`Floor.handle`, the same for live and replay: our own broken invariant is reported, and the floor lives on."""
+    """`Floor.handle`, the same for live and replay: a bug of ours is reported, and the floor lives on.
+
+    The fact is in the journal already. Were the bug let through, it would end the engine with every caller in its
+    hands, and then each start anew. What the fact had caused so far is carried out, and Asterisk is compared.
+    """
     try:
         return floor.handle(fact, now)
-    except BrokenInvariant as bug:
-        log.error("broken invariant", what=bug.what, fact=type(fact).__name__, interaction_id=fact.interaction_id)
-        return ()
+    except Exception as bug:  # noqa: BLE001 - any bug: see above
+        log.error(
+            "broken invariant" if isinstance(bug, BrokenInvariant) else "a fact could not be handled",
+            what=bug.what if isinstance(bug, BrokenInvariant) else type(bug).__name__,
+            fact=type(fact).__name__,
+            interaction_id=fact.interaction_id,
+            trace=[f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(bug.__traceback__)[-4:]],
+        )
+        looked = isinstance(fact, AsteriskSeen)  # a comparison that fails must not ask for the next one
+        return floor.begun if looked else (*floor.begun, Resync(reason="a fact could not be handled"))
 
 
 class FloorLoop:
@@ -106,7 +118,7 @@ class FloorLoop:
             if isinstance(command, Publish):
                 events.append(command.event)
             else:
-                self._telephony.start(command)
+                self._start(command)
         if events:
             self._recorder.note(seq, events)
             for event in events:
@@ -115,6 +127,12 @@ class FloorLoop:
         self.handled += 1
         self.last_seq = seq
         self._wake.set()  # a nearer deadline may have come of it, and the loop sleeps until the one it knew
+
+    def _start(self, command: AnyCommand) -> None:
+        try:
+            self._telephony.start(command)
+        except Exception as bug:  # noqa: BLE001 - one command that cannot be begun must not cost all other calls their engine
+            log.error("a command could not be begun", command=type(command).__name__, why=type(bug).__name__)
 
     @property
     def backlog(self) -> int:
