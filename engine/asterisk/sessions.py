@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 ALL_KEYS = "0123456789*#"
 Order = Ask | Release | CheckPin
 ADMISSION_S = 1.0
+ORDER_WITHIN_S = 6.0
+"""How long a person may be in our hands without a word from the floor, which answers within milliseconds. He hears
+nothing meanwhile: his dialplan, which plays music and asks again, has him better then."""
 SCRIPTS = {"flow": CALLER_CONTEXTS, "poll": CALLER_CONTEXTS, "after": CALLER_CONTEXTS, "agent": AGENT_CONTEXTS}
 
 
@@ -58,6 +61,8 @@ class Sessions:
         sink: FactSink,
         token: Callable[[str, str], Token],
         whose: Callable[[LegId], InteractionId | None],
+        *,
+        order_within_s: float = ORDER_WITHIN_S,
     ) -> None:
         self._channels = channels
         self._sounds = sounds
@@ -65,6 +70,7 @@ class Sessions:
         self._sink = sink
         self._token = token
         self._whose = whose
+        self._order_within_s = order_within_s
         self._orders: dict[LegId, asyncio.Queue[Order | None]] = {}
 
     def __len__(self) -> int:
@@ -122,7 +128,12 @@ class Sessions:
     async def _obey(self, session: AgiSession, leg: LegId, orders: asyncio.Queue[Order | None]) -> bool:
         """Carry out orders; True when the leg was released."""
         while True:
-            order = await orders.get()
+            try:
+                async with asyncio.timeout(self._order_within_s):
+                    order = await orders.get()
+            except TimeoutError:
+                log.error("no word from the floor; the dialplan goes on", leg=leg, script=session.request.script)
+                return False
             match order:
                 case None:
                     return False
