@@ -174,7 +174,7 @@ def test_shell_scripts_are_posix(script: str) -> None:
 
 def test_the_systemd_unit_is_sound() -> None:
     unit = (DOCKER / "systemd" / "callwright.service").read_text(encoding="utf-8")
-    for line in ("Type=notify", "NotifyAccess=all", "NoNewPrivileges=yes", "ProtectSystem=strict", "User=callwright"):
+    for line in ("Type=notify", "NotifyAccess=main", "NoNewPrivileges=yes", "ProtectSystem=strict", "User=callwright"):
         assert f"\n{line}\n" in unit
     assert re.search(r"(?m)^WatchdogSec=\d+$", unit)
     analyse = shutil.which("systemd-analyze")
