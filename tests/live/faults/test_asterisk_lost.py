@@ -63,6 +63,7 @@ async def test_a_reload_of_the_configuration_touches_no_call(count: Count) -> No
     async with open_hall(nailed=many) as hall:
         await hall.sign_in(*(f"{1001 + n}" for n in range(many)))
         talks = await hall.call(many, talk=300.0, wait=300.0)
+        await hall.until_counted({S.TALKING: many})
         waits = await hall.call(many, talk=1.0, wait=300.0)
         await hall.until_counted({S.TALKING: many, S.WAITING: many})
         await hall.site.asterisk.cli("core reload")

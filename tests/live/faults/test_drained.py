@@ -22,7 +22,7 @@ async def test_sigterm_drops_nobody_and_the_successor_takes_over(count: Count) -
         talks = await hall.call(many, talk=300.0, wait=60.0, listen=True)
         await hall.until_counted({S.TALKING: many})
         waits = await hall.call(many, talk=1.0, wait=300.0, listen=True)
-        flows = await hall.call(many, MENU, "silent", wait=300.0, listen=True)
+        flows = await hall.call(many, MENU, wait=300.0, listen=True)
         state = await hall.until_counted({S.WAITING: many, S.IN_FLOW: many, S.TALKING: many})
         entered = {i.id: i.entered_at for i in state.interactions.values() if i.state is S.WAITING}
 

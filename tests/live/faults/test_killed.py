@@ -21,7 +21,7 @@ AGENT_TONE = 1850
 async def test_in_a_flow_nobody_is_dropped_and_everybody_is_asked_again(count: Count) -> None:
     many = count(6, 20)
     async with open_hall(nailed=1) as hall:
-        calls = await hall.call(many, MENU, "silent", wait=120.0, listen=True)
+        calls = await hall.call(many, MENU, wait=120.0, listen=True)
         await hall.until_counted({S.IN_FLOW: many})
         before = hall.engine.starts
 

@@ -79,7 +79,7 @@ async def test_fastagi_is_reset_and_callers_are_asked_again(count: Count) -> Non
     many = count(4, 20)
     proxy = Proxy()
     async with open_hall(nailed=1, agi=proxy) as hall:
-        calls = await hall.call(many, MENU, "silent", wait=200.0, listen=True)
+        calls = await hall.call(many, MENU, wait=200.0, listen=True)
         await hall.until_counted({S.IN_FLOW: many})
         carried = proxy.carried
         reset(proxy)
