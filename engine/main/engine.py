@@ -87,6 +87,10 @@ class Engine:
         self._stopping = asyncio.Event()
         self._projected = 0
         self._closed = False
+        self.heartbeat: Heartbeat = lambda: None
+        """Called twice a second from within the event loop, from the moment on that the journal is ours.
+
+        So neither a journal of millions of facts nor a long migration makes the watch kill it, start after start."""
 
     async def __aenter__(self) -> Engine:
         """Open the store, restore the floor, build the edges. Nothing is dialled, bridged or answered yet.
@@ -94,27 +98,35 @@ class Engine:
         Raises:
             CallwrightError: what is wrong, where, and what to do.
         """
+        beating: asyncio.Task[None] | None = None
         try:
+            await self._open_journal()
+            beating = asyncio.create_task(self._beat(), name="heartbeat of the start")
             await self._open_store()
             await self._restore_floor()
             self._build()
         except BaseException:
             await self._stack.aclose()  # who enters not does not exit either
             raise
+        finally:
+            if beating is not None:
+                beating.cancel()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Write down what is left and close."""
         await self._stack.aclose()
 
-    async def _open_store(self) -> None:
+    async def _open_journal(self) -> None:
         """The journal first: its lock keeps a second engine from touching anything else."""
-        settings = self.settings
-        journal = settings.paths.journal
-        self.journal = await asyncio.to_thread(_open_journal, settings.paths.data, journal)
+        paths = self.settings.paths
+        self.journal = await asyncio.to_thread(_open_journal, paths.data, paths.journal)
         self._stack.push_async_callback(asyncio.to_thread, self.journal.close)
         if self.journal.torn is not None:
             log.warning("the journal's last line was torn and is cut off", size=self.journal.torn.size)
+
+    async def _open_store(self) -> None:
+        settings = self.settings
         self.database = await asyncio.to_thread(open_database, settings.database_url)
         self._stack.push_async_callback(self.database.close)
         await upgrade_database(self.database)
@@ -191,20 +203,15 @@ class Engine:
 
     # --- life --------------------------------------------------------------------------------------------------------
 
-    async def run(
-        self, *, extra: tuple[Callable[[], Awaitable[None]], ...] = (), heartbeat: Heartbeat = lambda: None
-    ) -> None:
-        """Live until `stop`. `extra` are tasks that live as long (the HTTP API, recordings, the rescue import).
-
-        `heartbeat` is called twice a second from within the loop, from the first moment on.
-        """
+    async def run(self, *, extra: tuple[Callable[[], Awaitable[None]], ...] = ()) -> None:
+        """Live until `stop`. `extra` are tasks that live as long (the HTTP API, recordings, the rescue import)."""
         tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
 
             def begin(name: str, work: Coroutine[Any, Any, None]) -> None:
                 tasks.append(group.create_task(work, name=name))
 
-            begin("heartbeat", self._beat(heartbeat))
+            begin("heartbeat", self._beat())
             clerk = group.create_task(self.clerk.run(), name="clerk")
             await self._prepare_unless_stopped(group)
             begin("loop", self.loop.run(lambda: self.switch.telephony.resync("inbox overflow")))
@@ -299,11 +306,10 @@ class Engine:
             except CallwrightError as failed:  # a snapshot only saves time; the journal holds everything
                 log.warning("no snapshot", why=str(failed))
 
-    @staticmethod
-    async def _beat(heartbeat: Heartbeat) -> None:
+    async def _beat(self) -> None:
         """Tell the watch outside the loop that the loop is alive."""
         while True:
-            heartbeat()
+            self.heartbeat()
             await asyncio.sleep(0.5)
 
     async def _drain(self) -> None:

@@ -92,12 +92,14 @@ async def serve(settings: Settings) -> None:
     from engine.main.companions import companions  # not above: the watch would carry the whole engine in its memory
     from engine.main.engine import Engine
 
-    async with Engine(settings) as engine:
+    engine = Engine(settings)
+    engine.heartbeat = Heart(engine.stop).beat
+    async with engine:
         on_signal = _stopper(engine)
         for wanted in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(wanted, on_signal)
         log.info("serving", pid=os.getpid(), journal_seq=engine.journal.last_seq)
-        await engine.run(extra=companions(engine), heartbeat=Heart(engine.stop).beat)
+        await engine.run(extra=companions(engine))
         log.info("stopped", journal_seq=engine.journal.last_seq)
 
 

@@ -32,7 +32,7 @@ HOPELESS = frozenset({0, 2, 4})
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """Seconds. `start` is longer than `silence`, as a large journal is replayed before the first beat."""
+    """Seconds. `start` is longer than `silence`: modules are read and the journal is opened before the first beat."""
 
     silence: float = 8.0
     start: float = 60.0
