@@ -48,7 +48,7 @@ test: setup-test
 	@echo "Format ..." && $(BIN)/ruff format --quiet --check .
 	@echo "Lint ..." && $(BIN)/ruff check --quiet .
 	@echo "Types ..." && $(BIN)/mypy
-	@echo "Imports ..." && $(BIN)/lint-imports --no-timing >/dev/null || { $(BIN)/lint-imports; exit 1; }
+	@echo "Imports ..." && $(BIN)/lint-imports >/dev/null || { $(BIN)/lint-imports; exit 1; }
 	@FULL=$(FULL) $(BIN)/pytest $(ARGS)
 
 bench: setup-test

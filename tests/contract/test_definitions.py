@@ -96,8 +96,8 @@ async def test_the_five_verbs(defined: Definitions) -> None:
         (agent(name="a\nb"), "name"),
         (agent(endpoint="a\n[b]"), "endpoint"),
         (agent(skills={"unknown": 3}), "skills"),
-        (agent(skills={"zh": 0}), "skills"),
-        (agent(skills={"zh": 11}), "skills"),
+        (agent(skills={"zh": 0}), "skill zh"),
+        (agent(skills={"zh": 11}), "skill zh"),
         (agent(unit="nowhere"), "unit"),
     ],
 )
@@ -112,10 +112,12 @@ async def test_agents_who_could_not_work_are_refused(defined: Definitions, bad: 
 @pytest.mark.parametrize(
     ("bad", "field"),
     [
-        (queue(steps=()), "steps"),
-        (queue(steps=(RoutingStep(after_s=1),)), "steps"),
-        (queue(steps=(RoutingStep(), RoutingStep(after_s=0))), "steps"),
-        (queue(steps=(RoutingStep(needs=(SkillNeed(skill="no"),)),)), "steps[0]"),
+        (queue(music="x\ny"), "music"),
+        (queue(language="no language"), "language"),
+        (queue(steps=()), "queue sales"),
+        (queue(steps=(RoutingStep(after_s=1),)), "step 1"),
+        (queue(steps=(RoutingStep(), RoutingStep(after_s=0))), "step 2"),
+        (queue(steps=(RoutingStep(needs=(SkillNeed(skill="no"),)),)), "step 1"),
         (queue(ring_s=0), "ring_s"),
         (queue(wrap_up_s=-1), "wrap_up_s"),
         (queue(max_wait_s=math.nan), "max_wait_s"),

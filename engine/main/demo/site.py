@@ -85,6 +85,7 @@ class DemoSite:
                 sounds=self.asterisk.sounds.parent,
                 recordings=self.asterisk.recordings,
                 rescue_spool=self.asterisk.rescue_spool,
+                cel=self.asterisk.cel,
             ),
             store=Store(url=store_url),
             mqtt=mqtt or Mqtt(embedded=True),
