@@ -75,8 +75,8 @@ async def one(site: BenchSite, load: Load, pair: str, side: str) -> Measured:
             callers(site, side, NUMBERS[mode], load.calls, load.rate) as ending,
             asyncio.timeout(PATIENCE_S),
         ):
-            while talks.ended < load.calls and not ending.done():  # noqa: ASYNC110 - it looks at a file
-                await asyncio.sleep(0.1)
+            while talks.ended < load.calls and not ending.done():
+                await talks.pause(0.1)
             await ending
         after = _cpu(site, engine)
         took = time.monotonic() - begun

@@ -38,6 +38,12 @@ class Talks:
         await asyncio.gather(*self._hangups, return_exceptions=True)
         self._read()
 
+    async def pause(self, seconds: float) -> None:
+        """Sleep; raises at once what ended the watching, for then nobody would ever be hung up."""
+        done, _ = await asyncio.wait({self._watching}, timeout=seconds)
+        for broken in done:
+            broken.result()
+
     async def _watch(self) -> None:
         while True:
             self._read()
