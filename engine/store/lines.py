@@ -176,7 +176,7 @@ def _examine_line(path: Path, number: int, line: bytes, link: str, expected: int
             where=f"{path.name}:{number}",
             mend="Use the version of Callwright that wrote it, or a newer one.",
         ) from unknown
-    except msgspec.DecodeError as broken:
+    except (msgspec.DecodeError, UnicodeDecodeError) as broken:
         yield bad("journal-line", "JSON", str(broken))
         return
     if record.seq != expected:
@@ -187,7 +187,7 @@ def _examine_line(path: Path, number: int, line: bytes, link: str, expected: int
 def _parse_header(path: Path, raw: bytes) -> Header | Violation:
     try:
         header = _HEADER.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Violation(
             code="journal-header", file=path.name, line=1, expected="a journal header", found=_shorten(raw)
         )

@@ -71,9 +71,10 @@ def mask(number: str) -> str:
 class Vault:
     """Tokens for values. `token` and `flush` need no database; `save` moves what is new into it."""
 
-    def __init__(self, database: Database, directory: Path, key: bytes) -> None:
+    def __init__(self, database: Database, directory: Path, key: bytes, remembered: int = REMEMBERED) -> None:
         self._database = database
         self._key = key
+        self._remembered = remembered
         self._file = directory / "vault.pending"
         self._known: dict[bytes, Token] = {}
         self._unwritten: list[Sealed] = []
@@ -94,10 +95,11 @@ class Vault:
         :raises StoreUnavailable: the database is away; without it a known caller would get a new token.
         """
         key = await asyncio.to_thread(_key, directory)
-        vault = cls(database, directory, key)
+        vault = cls(database, directory, key, remembered)
         async with database.reading() as connection:
             latest = select(_TOKENS.c.lookup, _TOKENS.c.id).order_by(_TOKENS.c.created_us.desc()).limit(remembered)
-            vault._known = {lookup: Token(token) for lookup, token in await connection.execute(latest)}
+            rows = (await connection.execute(latest)).all()
+            vault._known = {lookup: Token(token) for lookup, token in reversed(rows)}
         for sealed in await asyncio.to_thread(_read_pending, vault._file):
             vault._unsaved[sealed.id] = sealed
             vault._known[sealed.lookup] = sealed.id
@@ -116,6 +118,8 @@ class Vault:
         token = Token(f"{kind[:3]}_{ULID()}")
         sealed = Sealed(id=token, kind=kind, value=value, lookup=lookup, created_us=time.time_ns() // 1000)
         self._known[lookup] = token
+        if len(self._known) > self._remembered:
+            del self._known[next(iter(self._known))]  # the oldest; callers without end must not fill the memory
         self._unsaved[token] = sealed
         self._unwritten.append(sealed)
         return token
@@ -260,7 +264,7 @@ def _read_pending(path: Path) -> list[Sealed]:
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
             rows.append(_SEALED.decode(line))
-        except msgspec.DecodeError as broken:
+        except (msgspec.DecodeError, UnicodeDecodeError) as broken:
             raise JournalBroken(
                 f"a token's row cannot be read: {broken}", where=f"{path.name}:{number}", mend="Restore the file."
             ) from broken
