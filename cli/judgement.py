@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from cli.client import asked, is_served
 from cli.explanation import show_decisions
-from cli.output import Column, Record, emit, plain, say, screen, show_record, show_table, words
+from cli.output import Column, Record, emit, local, plain, say, screen, show_record, show_table, words
 from cli.shell import Json, examples, quiet, settings
 
 VIOLATIONS = (
@@ -92,7 +93,11 @@ def replay(
     if as_json:
         emit(report)
     else:
-        show_record(plain(report))
+        zone = settings().site.timezone
+        record = {key: value for key, value in plain(report).items() if key not in ("from_s", "to_s", "differs_at")}
+        for key, moment in (("from", report.from_s), ("to", report.to_s)):
+            record[key] = local(datetime.fromtimestamp(moment, UTC).isoformat(), zone)
+        show_record(record)
     if not report.ok:
         say(f"The floor differs from its snapshot after fact {report.differs_at}.")
         raise typer.Exit(1)

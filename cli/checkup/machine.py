@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -50,7 +50,7 @@ def _lock() -> Finding:
     lock = ROOT / "requirements.lock"
     if not lock.is_file():
         return ok("lock", "installed as a package: its versions are the installer's business")
-    pins = {found["name"]: found["version"] for found in _PIN.finditer(lock.read_text(encoding="utf-8"))}
+    pins = pinned(lock.read_text(encoding="utf-8"))
     other = differing(pins)
     if other:
         return warn(
@@ -59,10 +59,18 @@ def _lock() -> Finding:
     return ok("lock", f"{len(pins)} packages as in {lock.name}")
 
 
-def differing(pins: Mapping[str, str]) -> list[str]:
-    """Packages installed in another version than the pinned one. One that is absent may be another platform's."""
+def pinned(lock: str) -> dict[str, set[str]]:
+    """The versions a lock file allows for each package: more than one where they hang on the Python version."""
+    pins: dict[str, set[str]] = {}
+    for found in _PIN.finditer(lock):
+        pins.setdefault(found["name"], set()).add(found["version"])
+    return pins
+
+
+def differing(pins: Mapping[str, Collection[str]]) -> list[str]:
+    """Packages installed in a version that is not pinned. One that is absent may be another platform's."""
     found = {name: _installed(name) for name in pins}
-    return [f"{name} {has}" for name, has in found.items() if has is not None and has != pins[name]]
+    return [f"{name} {has}" for name, has in found.items() if has is not None and has not in pins[name]]
 
 
 def _installed(name: str) -> str | None:

@@ -164,7 +164,9 @@ def _first_mention(directory: Path, interaction_id: str) -> int:
     for record in read_journal(directory, 1):
         if record.fact.interaction_id == interaction_id:
             return record.seq
-    raise NotFound(f"{interaction_id} is not in the journal", where=str(directory), mend="see `interaction list`")
+    raise NotFound(
+        f"{interaction_id} is not in the journal", where=str(directory), mend="see `callwright interaction list`"
+    )
 
 
 def _is_over(commands: tuple[AnyCommand, ...], interaction_id: str) -> bool:

@@ -76,7 +76,7 @@ class LiveReports:
         if queue:
             found = [report for report in found if report.queue_id == queue]
             if not found:
-                raise NotFound(f"there is no queue {queue}", where="queue", mend="See `queue list`.")
+                raise NotFound(f"there is no queue {queue}", where="queue", mend="See `callwright queue list`.")
         names = {str(each.id): each.name for each in queues}
         total = sum((report.counted for report in found), Tally())
         return ServiceLevelReport(

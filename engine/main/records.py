@@ -42,7 +42,7 @@ class LiveCalls:
         """One."""
         call = self._engine.floor.interaction(id_)
         if call is None:
-            raise NotFound(f"there is no live call {id_}", where="call", mend="See `call list`.")
+            raise NotFound(f"there is no live call {id_}", where="call", mend="See `callwright call list`.")
         [view] = await self._views([call], reveal=reveal)
         return view
 
@@ -88,7 +88,9 @@ class LiveInteractions:
             segments = (await connection.execute(_of(_SEGMENT, id_))).mappings().all()
             sessions = (await connection.execute(_of(_SESSION, id_))).mappings().all()
         if not rows:
-            raise NotFound(f"there is no interaction {id_}", where="interaction", mend="See `interaction list`.")
+            raise NotFound(
+                f"there is no interaction {id_}", where="interaction", mend="See `callwright interaction list`."
+            )
         return InteractionDetail(
             **_columns(rows[0], await self._known(rows), reveal=reveal),
             segments=tuple(_segment(row) for row in segments),

@@ -185,7 +185,7 @@ class LiveAgents(LiveRoll[AgentView, AgentProfile]):
     def _agent(self, id_: str) -> Agent:
         agent = self._engine.floor.agent(id_)
         if agent is None:
-            raise NotFound(f"there is no agent {id_}", where="agent", mend="See `agent list`.")
+            raise NotFound(f"there is no agent {id_}", where="agent", mend="See `callwright agent list`.")
         return agent
 
     def _signed_in(self, id_: str) -> None:

@@ -121,7 +121,7 @@ def _check_known(used: Iterable[str], skills: Collection[str], where: str) -> No
     for skill in used:
         if skill not in skills:
             raise ConfigError(
-                f"there is no skill {skill!r}", where=where, mend="Add it first, or use one of `skill list`."
+                f"there is no skill {skill!r}", where=where, mend="Add it first, or use one of `callwright skill list`."
             )
 
 

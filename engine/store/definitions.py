@@ -66,7 +66,7 @@ class Shelf(Generic[P]):
             id_ = self._id(checked)
             if await self._row(connection, id_) is not None:
                 raise Conflict(
-                    f"there is a {self._kind} {id_} already", where=self._kind, mend="Change it, or take another id."
+                    f"{self._kind} {id_} exists already", where=self._kind, mend="Change it, or take another id."
                 )
             await connection.execute(insert(self._table).values(self._columns(checked)))
             return checked
@@ -124,7 +124,9 @@ class Shelf(Generic[P]):
         return Conflict(f"{self._kind} {id_} is used by {by}", where=self._kind, mend="Change those first.")
 
     def _missing(self, id_: str) -> NotFound:
-        return NotFound(f"there is no {self._kind} {id_}", where=self._kind, mend=f"See `{self._kind} list`.")
+        return NotFound(
+            f"there is no {self._kind} {id_}", where=self._kind, mend=f"See `callwright {self._kind} list`."
+        )
 
     async def _row(self, connection: AsyncConnection, id_: str) -> RowMapping | None:
         rows = await connection.execute(select(self._table).where(self._table.c.id == id_))

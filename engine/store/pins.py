@@ -58,7 +58,7 @@ class Pins:
             columns = {"pin_hash": hashed, "pin_failures": 0, "pin_locked_until_us": 0}
             done = await connection.execute(update(_AGENTS).where(_AGENTS.c.id == agent_id).values(columns))
             if done.rowcount == 0:
-                raise NotFound(f"there is no agent {agent_id}", where="agent", mend="See `agent list`.")
+                raise NotFound(f"there is no agent {agent_id}", where="agent", mend="See `callwright agent list`.")
 
     async def check(self, agent_id: str, pin: str, now: int) -> bool:
         """Tell whether this is the agent's PIN. `now` is UTC µs. An unknown agent takes as long and has no PIN.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,11 @@ def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_packages_that_differ_from_the_lock() -> None:
-    assert machine.differing({"typer": "0.0.1", "no-such-package": "1"})[0].startswith("typer ")
+    assert machine.differing({"typer": {"0.0.1"}, "no-such-package": {"1"}})[0].startswith("typer ")
+    has = metadata.version("typer")
+    lock = f"typer=={has} ; python_version < '3.12' \\\n    --hash=sha256:0\ntyper==99.0 ; python_version >= '3.12'\n"
+    assert machine.pinned(lock) == {"typer": {has, "99.0"}}
+    assert machine.differing(machine.pinned(lock)) == []
     assert ok("x", "y").mend == ""
 
 

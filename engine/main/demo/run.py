@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -111,6 +113,8 @@ class Demo:
         crowd = Crowd(site.pstn, self.seed)
         await self._until_up(engine, running)
         await self._sign_in(site, engine)
+        program = _short(Path(sys.prefix, "bin", "callwright"))
+        self.say(f"In another terminal: CALLWRIGHT__PATHS__DATA={_short(site.data)} {program} top")
         ends = asyncio.get_running_loop().time() + self.seconds
         with Screen(engine, site, headless=self.headless, say=self.say) as screen:
             calls = asyncio.create_task(crowd.call_until(ends))
@@ -190,6 +194,11 @@ class Demo:
             seconds=round(seconds, 1),
             failures=tuple(failures),
         )
+
+
+def _short(folder: Path) -> Path:
+    """The folder as seen from where the command was given, to be pasted there."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def main(seconds: float, *, headless: bool, seed: int, say: Say) -> DemoResult:
