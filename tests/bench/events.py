@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ from tests.agi.test_lag import connect_and_close, stopped_readers
 from tests.bench import cpu
 from tests.bench.engine_under_load import EngineUnderLoad
 from tests.bench.figures import Figure, Report, calibrate, figure, percentile
+from tests.bench.site import ROOT
 
 LIVE_CALLS: Final = 500
 AGENTS: Final = 60
@@ -134,19 +135,12 @@ async def drained() -> tuple[float, float]:
     return durable, told
 
 
-async def waiting_kb(few: int, many: int) -> float:
-    """KB of memory for each waiting call: what the process grew by between few and many."""
-    async with EngineUnderLoad(0) as load:
-        sizes = []
-        for target in (few, many):
-            await load.order(f"wait {target - load.standing(InteractionState.WAITING)}")
-            await load.until(lambda: load.standing(InteractionState.WAITING) == target)  # noqa: B023
-            await load.written()
-            gc.collect()
-            sizes.append(cpu.resident(os.getpid()))
-        await load.order("empty")
-        await load.until(lambda: not load.engine.floor.state.interactions)
-    return (sizes[1] - sizes[0]) / (many - few) / 1024
+async def waiting_kb() -> float:
+    """KB of memory for each waiting call, in a process that has room left over from nothing else."""
+    command = (sys.executable, "-m", "tests.bench.memory")
+    child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    told, _ = await child.communicate()
+    return float(told)
 
 
 async def lag(many: int, deaf: int) -> tuple[LagMeter, LagMeter]:
@@ -173,7 +167,7 @@ async def measure(runs: int, seconds: float, say: Say) -> Report:
     say(f"15,000 events: {', '.join(f'{durable:.2f} s ({told:.2f} s to the tables)' for durable, told in bursts)}")
     found.append(figure("ami.burst_drained", [durable for durable, _ in bursts], "s", limit=DRAIN_S))
     found.append(figure("ami.burst_in_tables", [told for _, told in bursts], "s"))
-    sizes = [await waiting_kb(200, 2000) for _ in range(runs)]
+    sizes = [await waiting_kb() for _ in range(runs)]
     say(f"a waiting call: {', '.join(f'{size:.1f} KB' for size in sizes)}")
     found.append(figure("ami.memory_per_waiting_call", sizes, "KB", limit=WAITING_KB))
     lags = [await lag(10_000, 100) for _ in range(runs)]
