@@ -42,7 +42,7 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
         return known.interaction_id if known is not None else None
 
     def agent_at(endpoint: str) -> AgentId | None:
-        return next((a.profile.id for a in floor.state.agents.values() if a.profile.endpoint == endpoint), None)
+        return who_is_at(floor, endpoint)
 
     def signed_in(agent_id: AgentId) -> bool:
         agent = floor.state.agents.get(agent_id)
@@ -77,3 +77,10 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
         serve=sessions.serve,
     )
     return Switch(Telephony(partial(AmiClient, address), channels, sessions, sink), agi, prompts)
+
+
+def who_is_at(floor: Floor, endpoint: str) -> AgentId | None:
+    """The agent whose phone this PJSIP endpoint is; of several who share it in shifts, the one who is signed in."""
+    sharing = [agent for agent in floor.state.agents.values() if agent.profile.endpoint == endpoint]
+    sharing.sort(key=lambda agent: (agent.state is AgentState.OFFLINE, agent.profile.id))
+    return sharing[0].profile.id if sharing else None
