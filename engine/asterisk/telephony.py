@@ -25,6 +25,8 @@ from engine.runtime.ports import FactSink
 
 log = structlog.get_logger(__name__)
 Link = Callable[..., AmiClient]
+AGAIN_S = 0.1
+"""Between two comparisons: whoever sends what asks for one, again and again, gets ten a second."""
 
 
 class Telephony:
@@ -42,6 +44,8 @@ class Telephony:
         self._resyncing: asyncio.Task[None] | None = None
         self._fresh: set[LegId] | None = None
         self._boot = ""
+        self._wishes = 0
+        self._outages = 0
         self.resyncs = 0
 
     @property
@@ -137,6 +141,7 @@ class Telephony:
 
     def _on_link(self, state: LinkState) -> None:
         if state is LinkState.DOWN:
+            self._outages += 1
             self._sink.put(AsteriskLost(node=self._node))
         elif state is LinkState.UP and self.up:
             self.resync("link up")
@@ -144,12 +149,14 @@ class Telephony:
     # --- resync ------------------------------------------------------------------------------------------------------
 
     def resync(self, reason: str) -> None:
-        """Compare with Asterisk soon; several wishes at once are one comparison."""
+        """Compare with Asterisk soon. Several wishes are one comparison; one under way is followed by another."""
+        self._wishes += 1
         if self._resyncing is None or self._resyncing.done():
             self._resyncing = asyncio.get_running_loop().create_task(self._resync(reason))
 
     async def _resync(self, reason: str) -> None:
         while self.up:
+            wishes, outages = self._wishes, self._outages
             self._fresh = set()
             try:
                 status = await self._actions.send(ami.core_status())
@@ -161,6 +168,8 @@ class Telephony:
                 log.warning("resync failed", why=failed.what)
                 await asyncio.sleep(0.5)
                 continue
+            if self._outages != outages:
+                continue  # a link was down meanwhile: what its events would have told of this picture is missing
             self.version = settings.get("AsteriskVersion")
             boot = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
             rebooted = bool(self._boot) and boot != self._boot
@@ -168,7 +177,9 @@ class Telephony:
             self._tell(rows, devices, dialled, rebooted=rebooted)
             self.resyncs += 1
             log.info("resync", reason=reason, channels=len(rows), rebooted=rebooted)
-            return
+            if self._wishes == wishes:
+                return
+            await asyncio.sleep(AGAIN_S)
 
     def _strangers(self, rows: list[Message]) -> set[LegId]:
         """Callers who arrived while we were away: no Newchannel event told of them."""

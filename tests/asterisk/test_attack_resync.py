@@ -1,0 +1,129 @@
+"""A picture of Asterisk that was taken while a link was down, or too early, must not pass for the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from engine.ami.client import AmiClient, LinkState
+from engine.ami.codec import Action, Message
+from engine.asterisk.channels import Channels, Minting
+from engine.asterisk.numbers import Numbering
+from engine.asterisk.sessions import Sessions
+from engine.asterisk.telephony import Telephony
+from engine.domain.facts import AnyFact, AsteriskLost, AsteriskSeen
+from engine.domain.values import InteractionId, Token
+
+
+class Link:
+    """An AMI link that a test takes up and down; `on_list` is called while a list is being read."""
+
+    def __init__(self, on_state: Callable[[LinkState], None], **_: Any) -> None:
+        self.state = LinkState.DOWN
+        self.lists = 0
+        self.on_list: Callable[[], None] = lambda: None
+        self._on_state = on_state
+
+    def turn(self, state: LinkState) -> None:
+        self.state = state
+        self._on_state(state)
+
+    async def send(self, action: Action) -> Message:
+        return Message.of([("Response", "Success"), ("CoreStartupDate", "2026-01-01"), ("CoreStartupTime", "00:00:00")])
+
+    async def collect(self, action: Action) -> list[Message]:
+        self.lists += action.name == "CoreShowChannels"
+        if action.name == "CoreShowChannels":
+            self.on_list()
+        return []
+
+
+class Site:
+    """Telephony on two such links; `facts` is what the floor would be told."""
+
+    def __init__(self) -> None:
+        self.facts: list[AnyFact] = []
+        self.links: dict[str, Link] = {}
+        minting = Minting(
+            interaction_id=lambda: InteractionId("ix_1"),
+            token=lambda kind, value: Token(kind),
+            agent_of_endpoint=lambda _endpoint: None,
+            interaction_of=lambda _leg: None,
+        )
+        channels = Channels(Numbering("GB"), minting)
+        nothing = cast("Any", None)  # nobody opens a session here
+        sessions = Sessions(channels, nothing, nothing, self, minting.token, minting.interaction_of)
+        self.telephony = Telephony(self._link, channels, sessions, self)
+
+    def put(self, fact: AnyFact) -> None:
+        self.facts.append(fact)
+
+    def _link(self, name: str, **options: Any) -> AmiClient:
+        self.links[name] = Link(**options)
+        return cast("AmiClient", self.links[name])
+
+    def up(self) -> None:
+        for link in self.links.values():
+            link.turn(LinkState.UP)
+
+    async def compared(self, times: int) -> None:
+        async with asyncio.timeout(10):
+            while self.telephony.resyncs < times:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.01)
+
+    @property
+    def kinds(self) -> list[type[AnyFact]]:
+        return [type(fact) for fact in self.facts if isinstance(fact, AsteriskLost | AsteriskSeen)]
+
+
+async def test_events_lost_during_the_look_are_not_covered_by_it() -> None:
+    site = Site()
+    actions, events = site.links["actions"], site.links["events"]
+
+    def cut() -> None:
+        actions.on_list = lambda: None
+        events.turn(LinkState.DOWN)  # Asterisk drops the slow reader of events; the actions' link lives
+
+    actions.on_list = cut
+    site.up()
+    async with asyncio.timeout(10):
+        while not actions.lists:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert site.kinds[-1:] == [AsteriskLost]  # we are blind, and say so
+    events.turn(LinkState.UP)
+    await site.compared(1)
+    assert site.kinds[-1:] == [AsteriskSeen]
+
+
+async def test_a_link_that_was_away_for_a_moment_during_the_look_makes_it_look_again() -> None:
+    site = Site()
+    actions, events = site.links["actions"], site.links["events"]
+
+    def blink() -> None:
+        actions.on_list = lambda: None
+        events.turn(LinkState.DOWN)
+        events.turn(LinkState.UP)
+
+    actions.on_list = blink
+    site.up()
+    await site.compared(1)
+    assert actions.lists >= 2
+    assert site.kinds[-2:] == [AsteriskLost, AsteriskSeen]
+
+
+async def test_a_wish_during_the_look_is_followed_by_another_look() -> None:
+    site = Site()
+    actions = site.links["actions"]
+
+    def wish() -> None:
+        actions.on_list = lambda: None
+        site.telephony.resync("a bridge that timed out")
+
+    site.up()
+    await site.compared(1)
+    actions.on_list = wish
+    site.telephony.resync("first")
+    await site.compared(3)
+    assert actions.lists == 3
