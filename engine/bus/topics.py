@@ -97,8 +97,9 @@ ROUTES: Final[Mapping[type[events.Event], Route]] = {
 """The one table. A test holds that every event of the domain is in it, or in `UNSPOKEN`."""
 
 UNSPOKEN: Final = frozenset({events.InteractionMoved})
-"""Not announced: each arrow has an event of its own (arrived, queued, offered, answered, left-queue, ended), and it would
-be six messages more for each call."""
+"""Not announced: each arrow has an event of its own (arrived, queued, offered, answered, left-queue, ended).
+
+It would be six messages more for each call."""
 
 
 def iso(at: int) -> datetime:
