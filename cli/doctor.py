@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.checkup.finding import Finding, Verdict, fail, ok
+from cli.checkup.finding import Finding, Verdict, fail, ok, warn
 from cli.client import ask
 from cli.output import emit, screen, show
 from cli.shell import CONFIG, Json, examples, settings
 from engine.errors import CallwrightError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
     from engine.settings import Settings
@@ -61,11 +63,19 @@ def examined() -> Iterator[Finding]:
     from engine.settings import find_file
 
     path = find_file(CONFIG.get())
-    yield ok("settings", str(path) if path else "no file: defaults and environment")
+    yield _settings_file(path)
     from cli.checkup.house import house
 
     yield from house(known)
     yield from ask(_outside(known))
+
+
+def _settings_file(path: Path | None) -> Finding:
+    if path is None:
+        return ok("settings", "no file: defaults and environment")
+    if path.stat().st_mode & 0o007:  # the group may read: under systemd it is the service's
+        return warn("settings", f"{path}, with its secrets, is open to every user", f"chmod o= {path}")
+    return ok("settings", str(path))
 
 
 async def _outside(known: Settings) -> list[Finding]:

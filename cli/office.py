@@ -228,10 +228,12 @@ def refuse_beside_an_engine(settings_: Settings) -> None:
         Conflict: an engine holds the journal's lock.
     """
     if engine_holds_journal(settings_):
+        socket = settings_.paths.socket
+        served = is_served(socket)
         raise Conflict(
-            "an engine is running but does not serve its socket",
-            where=str(settings_.paths.socket),
-            mend="wait until it has started, or stop it first",
+            "an engine is running" if served else "an engine is running but does not serve its socket",
+            where=str(socket),
+            mend="stop it first" if served else "wait until it has started, or stop it first",
         )
 
 

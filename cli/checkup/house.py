@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.checkup.finding import Finding, Findings, fail, judged, ok, warn
+from cli.checkup.leads import numbers
 from engine.errors import CallwrightError, ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def house(settings: Settings) -> Findings:
         ("database", _database),
         ("journal", _journal),
         ("flows", _flows),
+        ("numbers", numbers),
         ("engine", _engine),
     )
     for name, look in parts:

@@ -73,6 +73,7 @@ def config(tmp_path: Path, data: Path) -> Path:
         'ami_secret = "secret-of-one-run"\nagi_secret = "secret-of-one-run"\n',
         encoding="utf-8",
     )
+    path.chmod(0o600)
     return path
 
 

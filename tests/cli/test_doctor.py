@@ -39,6 +39,30 @@ def test_for_people(callwright: Callwright) -> None:
     assert "failed" in told.out.splitlines()[-1]
 
 
+def test_numbers_lead_somewhere(callwright: Callwright) -> None:
+    def numbers() -> tuple[str, str, str]:
+        found = next(item for item in callwright("doctor", "--json").json["items"] if item["name"] == "numbers")
+        return found["verdict"], found["evidence"], found["mend"]
+
+    assert numbers()[0] == "warn"  # no database
+    callwright("db", "upgrade")
+    assert numbers()[:2] == ("warn", "none is defined: every call is refused")
+    callwright("number", "add", "+442079460001", "--flow", "main-enn")
+    assert numbers()[0::2] == ("fail", "callwright number set +442079460001 --flow main-en")
+    callwright("number", "set", "+442079460001", "--flow", "main-en")
+    assert "sales (flow main-en), support (flow main-en)" in numbers()[1]
+    for name in ("sales", "support"):
+        callwright("skill", "add", name)
+        callwright("queue", "add", name, "--need", f"{name}=1")
+    assert numbers()[0] == "ok"
+
+
+def test_a_settings_file_that_everybody_may_read(callwright: Callwright, config: Path) -> None:
+    config.chmod(0o644)
+    found = next(item for item in callwright("doctor", "--json").json["items"] if item["name"] == "settings")
+    assert (found["verdict"], found["mend"]) == ("warn", f"chmod o= {config}")
+
+
 def test_settings_that_cannot_be_used(callwright: Callwright, config: Path) -> None:
     config.write_text("[sight]\n")
     told = callwright("doctor", "--json").json

@@ -99,7 +99,8 @@ class DemoSite:
             SetupFailed: one does not boot.
         """
         shutil.rmtree(self.data, ignore_errors=True)
-        self.data.mkdir(parents=True, mode=0o700)
+        for folder in (self.data.parent, self.data):
+            folder.mkdir(mode=0o700, exist_ok=True)
         self._stack.callback(self.asterisk.remove)
         self._stack.callback(self.pstn.instance.remove)
         self._say("Starting Asterisk ...")
