@@ -13,7 +13,7 @@ from engine.errors import ConfigError
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # A PJSIP endpoint's name and a host name both end up in Asterisk's configuration: nothing that could begin a new line.
-_ENDPOINT = re.compile(r"[A-Za-z0-9_.@+/-]{1,128}")
+_ENDPOINT = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,253})")
 _USERNAME = re.compile(r"[A-Za-z0-9_.@+-]{0,64}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")

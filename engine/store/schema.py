@@ -6,6 +6,8 @@ settings. To write a new migration, change `tables.py` and call `draft("what cha
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from alembic import command
@@ -48,7 +50,17 @@ async def upgrade_database(database: Database) -> str:
         if not database.is_sqlite:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         await connection.run_sync(_upgrade)
+    await asyncio.to_thread(_keep_private, database)
     return head()
+
+
+def _keep_private(database: Database) -> None:
+    """Telephone numbers are in it, also where the folder around it is open to others."""
+    file = database.url.database if database.is_sqlite else None
+    if file and file != ":memory:":
+        for path in (file, f"{file}-wal", f"{file}-shm"):
+            with suppress(FileNotFoundError):
+                Path(path).chmod(0o600)
 
 
 async def current(url: str) -> str | None:

@@ -95,6 +95,7 @@ async def test_the_five_verbs(defined: Definitions) -> None:
         (agent(name=" "), "name"),
         (agent(name="a\nb"), "name"),
         (agent(endpoint="a\n[b]"), "endpoint"),
+        (agent(endpoint="+19005550123@trunk-x"), "endpoint"),  # a number behind a trunk is no agent's phone
         (agent(skills={"unknown": 3}), "skills"),
         (agent(skills={"zh": 0}), "skill zh"),
         (agent(skills={"zh": 11}), "skill zh"),

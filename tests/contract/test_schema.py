@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -29,6 +30,12 @@ async def test_upgrading_twice_changes_nothing(empty_url: str) -> None:
     assert await upgrade(empty_url) == head()
     assert await upgrade(empty_url) == head()
     assert await current(empty_url) == head()
+
+
+async def test_a_database_file_is_read_by_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "callwright.db"
+    await upgrade(f"sqlite:///{file}")
+    assert file.stat().st_mode & 0o077 == 0
 
 
 async def test_two_engines_may_upgrade_at_once(empty_url: str) -> None:
