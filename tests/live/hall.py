@@ -155,11 +155,11 @@ class Hall:
         return ids
 
     async def sign_in(self, *codes: str, within_s: float = 60.0) -> None:
-        """Agents dial *45 with code and PIN, and are available."""
+        """Agents dial *45 with code and PIN, and take calls; who waits may be served at once."""
         for code in codes:
             await self.site.pstn.agent_login(code, PIN)
         await self.engine.until(
-            lambda state: all(_free(state, code) for code in codes), within_s, f"{', '.join(codes)} available"
+            lambda state: all(_works(state, code) for code in codes), within_s, f"{', '.join(codes)} at work"
         )
 
     def leg(self, call_id: str) -> Call:
@@ -286,9 +286,9 @@ class Hall:
 _CALLERS = frozenset({"callwright-inbound", "callwright-call", "callwright-rescue"})
 
 
-def _free(state: FloorState, code: str) -> bool:
+def _works(state: FloorState, code: str) -> bool:
     agent = state.agents.get(AgentId(code))
-    return agent is not None and agent.can_take()
+    return agent is not None and (agent.can_take() or agent.interaction_id is not None)
 
 
 def standing(state: FloorState, counts: dict[InteractionState, int]) -> dict[InteractionState, int]:

@@ -11,7 +11,7 @@ from engine.domain.events import FlowStepped, InteractionOffered
 from engine.domain.interaction import InteractionState as S
 from engine.domain.values import AgentId
 from engine.floor.state import FloorState
-from tests.live.hall import DESK, MENU, WALK, Hall, open_hall
+from tests.live.hall import DESK, MENU, PIN, WALK, Hall, open_hall
 
 pytestmark = pytest.mark.timeout(240)
 TO_MENU = 6.0
@@ -116,7 +116,7 @@ async def test_nobody_answers_the_agent_is_not_ready_and_the_next_one_gets_the_c
         assert (agent.state, agent.reason) == (AgentState.NOT_READY, "ring-no-answer")
         assert min(i.entered_at for i in state.interactions.values()) == entered
 
-        await hall.sign_in("2002")
+        await hall.site.pstn.agent_login("2002", PIN)
         await hall.until_over(first + second)
         offers = [(e.agent_id, e.interaction_id) for e in hall.engine.events() if isinstance(e, InteractionOffered)]
         assert [agent_id for agent_id, _ in offers] == ["2001", "2002", "2002"]
@@ -135,7 +135,7 @@ async def test_a_busy_phone_puts_its_agent_not_ready_and_the_caller_waits_on() -
         )
         await hall.until_counted({S.WAITING: 1})
         assert hall.up(calls) == calls, state
-        await hall.sign_in("2002")
+        await hall.site.pstn.agent_login("2002", PIN)
         await hall.until_over(calls)
         await hall.all_is_well(1, {"answered": 1})
 
@@ -146,7 +146,7 @@ async def test_a_nailed_up_phone_vanishes_idle_and_talking() -> None:
         await _vanish(hall, "1001")
         calls = await hall.call(1, talk=300.0, wait=60.0)
         await hall.until_counted({S.WAITING: 1})
-        await hall.sign_in("1002")
+        await hall.site.pstn.agent_login("1002", PIN)
         await hall.until_counted({S.TALKING: 1})
         await hall.verify()
         await _vanish(hall, "1002")
