@@ -163,7 +163,7 @@ def test_core_tests_never_sleep() -> None:
 def test_no_machine_and_no_workplace_is_named() -> None:
     """Nothing in the repository depends on, or tells of, the machine that it was written on."""
     # brackets, so that this file does not find itself
-    words = re.compile(r"(?<![\w.])/[w]ork(?=[/\"'\s`)]|$)|[.]library\b|\b[f]arm-\w", re.MULTILINE)
+    words = re.compile(r"(?<![\w.])/[w]ork(?=[/\"'\s`)]|$)|(?<![\w)])[.]library\b|\b[f]arm-\w", re.MULTILINE)
     told = []
     for path in tracked_files():
         try:
