@@ -21,6 +21,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from engine.errors import ConfigError
 
 ENV_PREFIX = "CALLWRIGHT__"
+NEARLY_OURS = "CALLWRIGHT_"
+"""A setting written with one underscore too few would otherwise be passed over in silence."""
 SYSTEM_FILE = Path("/etc/callwright/callwright.toml")
 
 
@@ -214,9 +216,10 @@ def _refuse_unknown_environment() -> None:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         for key in field.annotation.model_fields
     }
-    for name in os.environ:
-        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
-            raise _unknown(name.upper(), sorted(known), "environment")
+    for name in map(str.upper, os.environ):
+        nearly = name.startswith(NEARLY_OURS) and name.replace("__", "_") in {key.replace("__", "_") for key in known}
+        if (name.startswith(ENV_PREFIX) or nearly) and name not in known:
+            raise _unknown(name, sorted(known), "environment")
 
 
 def _unknown(key: str, known: list[str], where: str) -> ConfigError:

@@ -75,7 +75,9 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path, text: str, what: str, me
     assert refused.exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["CALLWRIGHT__ASTERISK__AMI_PRT", "callwright__asterisk__ami_prt"])
+@pytest.mark.parametrize(
+    "name", ["CALLWRIGHT__ASTERISK__AMI_PRT", "callwright__asterisk__ami_prt", "CALLWRIGHT_ASTERISK__AMI_PORT"]
+)
 def test_an_unknown_variable_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
     refused = refusal()

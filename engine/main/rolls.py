@@ -25,7 +25,7 @@ from engine.domain.facts import (
 )
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.domain.values import AgentId, LegMode, QueueId, Value
-from engine.errors import ConfigError, Conflict, NotFound, StoreUnavailable
+from engine.errors import AsteriskUnreachable, ConfigError, Conflict, NotFound, StoreUnavailable
 from engine.floor.state import Agent
 from engine.main import sights
 from engine.main.engine import Engine
@@ -142,6 +142,12 @@ class LiveAgents(LiveRoll[AgentView, AgentProfile]):
                 f"agent {id_} is signed in already",
                 where=f"agent {id_}",
                 mend=f"He is {agent.state}; see `agent show`.",
+            )
+        if self._engine.floor.state.blind:
+            raise AsteriskUnreachable(
+                "Asterisk cannot be reached, so nobody's phone can ring",
+                where=f"agent {id_}",
+                mend="See `callwright doctor`; sign in when it is back.",
             )
         fact = AgentSignedIn(agent_id=AgentId(id_), mode=mode or agent.profile.mode, ready=ready, by=BY)
         return await self._do(fact, id_)

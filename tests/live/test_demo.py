@@ -40,7 +40,9 @@ async def test_the_demo_command_ends_with_one_object_whose_sums_agree_with_the_f
     assert far["placed"] == inbound["arrived"] == inbound["ended_in_flow"] + inbound["offered"] > 0
     parts = ("answered", "abandoned", "overflowed", "callback", "in_progress")
     assert inbound["offered"] == sum(inbound[part] for part in parts)
-    assert far["talked"] == inbound["answered"] > 0
+    # a caller who hangs up in the very second he is joined is answered and has heard nobody
+    assert inbound["answered"] - 1 <= far["talked"] <= inbound["answered"]
+    assert far["talked"] > 0
     assert inbound["flow_to_agent_ms"]["n"] > 0
     assert result["verify"]["ok"]
     assert result["verify"]["runs"] >= 2

@@ -101,6 +101,10 @@ class DemoSite:
         shutil.rmtree(self.data, ignore_errors=True)
         for folder in (self.data.parent, self.data):
             folder.mkdir(mode=0o700, exist_ok=True)
+        _forget_old_demos(self.data.parent)
+        spoken = self.data.parent / "prompts"  # one cache for all demos: the second one starts in seconds
+        spoken.mkdir(mode=0o700, exist_ok=True)
+        (self.data / "prompts").symlink_to(spoken)
         self._stack.callback(self.asterisk.remove)
         self._stack.callback(self.pstn.instance.remove)
         self._say("Starting Asterisk ...")
@@ -113,3 +117,10 @@ class DemoSite:
     async def __aexit__(self, *_: object) -> None:
         """Stop both and remove their folders."""
         await self._stack.aclose()
+
+
+def _forget_old_demos(folder: Path) -> None:
+    """Keep the data of running demos and of the last one that ended, for a look with `explain` and `replay`."""
+    over = [path for path in folder.glob("demo[0-9]*") if not Path(f"/proc/{path.name.removeprefix('demo')}").exists()]
+    for path in sorted(over, key=lambda path: path.stat().st_mtime)[:-1]:
+        shutil.rmtree(path, ignore_errors=True)
