@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections import Counter
@@ -358,7 +359,7 @@ async def open_hall(
                 finally:
                     await engine.end()
                     _show(engine, site)
-        site.data.rmdir()
+        shutil.rmtree(site.data, ignore_errors=True)
 
 
 def _through(site: DemoSite, ami: Proxy | None, agi: Proxy | None) -> dict[str, int]:

@@ -76,7 +76,9 @@ async def test_the_agent_leaves_first_and_the_caller_hangs_up_in_what_follows() 
         await hall.verify()
         await hall.site.pstn.hang_up(calls[0])
         await hall.all_is_well(1, {"answered": 1})
-        assert hall.engine.state().agents[AgentId("1001")].reason == "phone-gone"
+        await hall.engine.until(
+            lambda state: state.agents[AgentId("1001")].reason == "phone-gone", what="his wrap-up is over"
+        )
 
 
 @pytest.mark.parametrize(
