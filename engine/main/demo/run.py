@@ -80,7 +80,8 @@ class Demo:
             CallwrightError: it could not be set up; with the mend.
         """
         name = f"demo{os.getpid()}"
-        async with DemoSite(name, company.AGENTS, self.say) as site:
+        site = await asyncio.to_thread(DemoSite, name, company.AGENTS, self.say)
+        async with site:
             async with Engine(site.settings) as engine:
                 await self._define(engine)
                 engine.loop.observe(self._on_event)
