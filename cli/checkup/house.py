@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,7 @@ def house(settings: Settings) -> Findings:
         ("disk", _disk),
         ("database", _database),
         ("journal", _journal),
+        ("journal-clock", _journal_clock),
         ("flows", _flows),
         ("numbers", numbers),
         ("engine", _engine),
@@ -99,6 +101,17 @@ def _journal(settings: Settings) -> Finding:
         return fail("journal", evidence, first.mend or "restore the journal and the database from one backup")
     size = sum(path.stat().st_size for path in segments)
     return ok("journal", f"gapless and sound, {len(segments)} segments, {size / 1024**2:.1f} MiB")
+
+
+def _journal_clock(settings: Settings) -> Finding:
+    from engine.main import timekeeping
+    from engine.store.journal import last_moment
+
+    last = last_moment(settings.paths.journal)
+    ahead = timekeeping.future(last - time.time_ns() // 1000)
+    if ahead:
+        return warn("journal-clock", ahead, timekeeping.MEND)
+    return ok("journal-clock", "no fact from the future")
 
 
 def _flows(settings: Settings) -> Finding:

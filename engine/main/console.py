@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
@@ -17,7 +17,7 @@ from engine.bus.link import LinkState
 from engine.domain.events import AnyEvent, InteractionEnded
 from engine.domain.policy import QueuePolicy
 from engine.errors import StoreUnavailable
-from engine.main import belief, sights
+from engine.main import belief, sights, timekeeping
 from engine.main.engine import Engine
 from engine.main.figures import LiveReports, Today, TodaysFigures, todays_tally
 from engine.main.gauges import readings
@@ -118,7 +118,12 @@ class LiveConsole:
             reasons.append(f"store: {away.what}")
         except Exception as broken:  # noqa: BLE001 - whatever is wrong with the database, this question is answered
             reasons.append(f"store: {type(broken).__name__}")
-        return Health(ready=not reasons, reasons=tuple(dict.fromkeys(reasons)))
+        return Health(ready=not reasons, reasons=tuple(dict.fromkeys(reasons)), warnings=tuple(self._warnings()))
+
+    def _warnings(self) -> Iterator[str]:
+        """What holds nothing up, but somebody should look at."""
+        if ahead := timekeeping.future(self._engine.loop.clock.ahead):
+            yield f"time: {ahead}. {timekeeping.MEND}"
 
     def readings(self) -> Sequence[Reading]:
         """Gauges and counters."""

@@ -27,7 +27,7 @@ from engine.domain.facts import DrainStarted, EngineStarted
 from engine.domain.values import SECOND
 from engine.errors import CallwrightError, JournalBroken, StoreUnavailable
 from engine.floor import Floor, phrases
-from engine.main import belief, switch
+from engine.main import belief, switch, timekeeping
 from engine.main.definitions import PhoneCredentials, read_flows, refresh, texts
 from engine.main.missed import MissedCalls
 from engine.main.rescue import RescueDesk
@@ -165,6 +165,8 @@ class Engine:
         self._stack.push_async_callback(self._close_clerk)
         self.board = StateBoard(settings.site.name)
         clock = Clock(not_before=self.floor.state.now)
+        if ahead := timekeeping.future(clock.ahead):
+            log.warning(ahead, mend=timekeeping.MEND)
         relay = _Relay()
         credentials = PhoneCredentials(self.definitions, clock.now)
         self.loop = FloorLoop(self.floor, clock, self.clerk, relay, (self._on_event,))

@@ -21,6 +21,9 @@ class Clock:
 
     A step of the wall clock, forwards or backwards, is told once and changes nothing here until the next start: a
     waiting caller has waited as long as before, and an hour's step must not end every wait at once.
+
+    When the last moment known lies in the machine's future, because one of the two clocks was or is wrong, this one goes
+    on from there and stays `ahead` until a start at which the machine has caught up. See `engine.main.timekeeping`.
     """
 
     def __init__(
@@ -43,6 +46,11 @@ class Clock:
             return 0
         self._ahead = ahead
         return step
+
+    @property
+    def ahead(self) -> int:
+        """How far (µs) this clock is ahead of the machine's; 0 while it is not."""
+        return max(0, -self._lead())
 
     def _lead(self) -> int:
         """How far the wall clock is ahead of our own."""

@@ -381,10 +381,11 @@ class AgentsReport(Value):
 
 
 class Health(Value):
-    """Whether the engine can do its work; `reasons` say why not."""
+    """Whether the engine can do its work; `reasons` say why not. `warnings` hold nothing up, but somebody should look."""
 
     ready: bool
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 class Configuration(Value):

@@ -76,6 +76,20 @@ def verify_journal(directory: Path) -> list[Violation]:
     return found
 
 
+def last_moment(directory: Path) -> int:
+    """Return the time of a journal's last fact (UTC µs); 0 where there is none. Needs no lock.
+
+    :raises JournalBroken: the last segment does not fit together.
+    """
+    last = 0
+    for path in segment_paths(directory)[-2:]:  # the last one may be empty still
+        for found in examine(path):
+            if isinstance(found, Violation):
+                raise found.error()
+            last = found.now
+    return last
+
+
 def _examine_all(paths: list[Path], *, from_start: bool) -> Iterator[Record | Violation]:
     prev, seq = ("", 1) if from_start else (None, None)
     for path in paths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from cli.checkup import house, machine, telephony
 from cli.checkup.finding import Finding, Verdict, fail, judged, ok
+from engine.domain.facts import TimePassed
 from engine.errors import ConfigError
 from engine.settings import Settings, load
+from engine.store.journal import Journal
 from engine.testing.ami_peer import AmiPeer
 from tests.cli import keys
 from tests.cli.conftest import Callwright
@@ -88,6 +91,15 @@ def test_the_port_is_taken(callwright: Callwright, config: Path) -> None:
         config.write_text(config.read_text().replace("ami_port = 1", f"ami_port = 1\nagi_port = {port}"))
         found = {item["name"]: item for item in callwright("doctor", "--json").json["items"]}
     assert found["fastagi"]["evidence"] == f"127.0.0.1:{port} is taken by another program"
+
+
+def test_a_journal_from_the_future(callwright: Callwright, data: Path) -> None:
+    journal = Journal.open(data / "journal", "seed")
+    journal.append(TimePassed(), time.time_ns() // 1000 + 3_700_000_000)
+    journal.close()
+    found = {item["name"]: item for item in callwright("doctor", "--json").json["items"]}
+    assert (found["journal"]["verdict"], found["journal-clock"]["verdict"]) == ("ok", "warn")
+    assert found["journal-clock"]["evidence"].startswith("the journal's clock is 1:01:")
 
 
 def test_a_broken_flow(callwright: Callwright, config: Path, tmp_path: Path) -> None:

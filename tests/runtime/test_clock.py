@@ -35,6 +35,16 @@ def test_it_does_not_begin_before_the_last_moment_known() -> None:
     assert clock.wall_step() == 0
 
 
+def test_it_says_how_far_ahead_it_is_until_the_machine_has_caught_up() -> None:
+    hands = Hands()
+    clock = hands.clock(not_before=hands.wall + 7)
+    assert clock.ahead == 7
+    hands.passes(100)
+    assert clock.ahead == 7
+    hands.wall += 10
+    assert clock.ahead == 0
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(-(10**10), 10**10)), max_size=20))
 def test_a_step_is_told_once_and_moves_no_deadline(moves: list[tuple[int, int]]) -> None:
     hands = Hands()

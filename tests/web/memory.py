@@ -406,7 +406,7 @@ class MemoryConsole:
         return views.Configuration(settings={"asterisk": {"ami_secret": "(set)", "ami_port": 5038}})
 
     async def health(self) -> views.Health:
-        return views.Health(ready=not self.reasons, reasons=self.reasons)
+        return views.Health(ready=not self.reasons, reasons=self.reasons, warnings=())
 
     def readings(self) -> Sequence[views.Reading]:
         return [

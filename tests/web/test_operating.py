@@ -15,7 +15,7 @@ async def test_healthz_asks_nobody(api: httpx.AsyncClient, console: MemoryConsol
 
 
 async def test_readyz_says_why_not(api: httpx.AsyncClient, console: MemoryConsole) -> None:
-    assert (await api.get("/readyz")).json() == {"ready": True, "reasons": []}
+    assert (await api.get("/readyz")).json() == {"ready": True, "reasons": [], "warnings": []}
     console.reasons = ("ami: gone", "store: locked")
     answer = await api.get("/readyz")
     assert (answer.status_code, answer.json()["reasons"]) == (503, ["ami: gone", "store: locked"])
