@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypedDict, Unpack
 
 import typer
 
@@ -11,7 +11,7 @@ from cli import rolls
 from cli.client import asked
 from cli.office import Noun
 from cli.output import Column, Record, done, words
-from cli.shell import Json, Yes, examples, group
+from cli.shell import Json, examples, group, unpacked
 
 app = group("Agents: who answers, with which skills, and what they do now.")
 
@@ -23,56 +23,39 @@ class Mode(StrEnum):
     ON_DEMAND = "on-demand"
 
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The agent's id, as dialled to sign in, e.g. 1001.")]
-Name = Annotated[str | None, typer.Option(help="The agent's name.")]
-Endpoint = Annotated[str | None, typer.Option(help="The PJSIP endpoint of the phone; agent-ID if not given.")]
-Skills = Annotated[
-    list[str] | None,
-    typer.Option("--skill", metavar="SKILL=LEVEL", help="A skill and its level, 1 to 10; as often as wanted."),
-]
-Phone = Annotated[Mode | None, typer.Option(help="Phone held open (nailed-up), or rung for each call (on-demand).")]
-Unit = Annotated[str | None, typer.Option(help="The unit the agent belongs to.")]
+ID: Final = typer.Argument(metavar="ID", help="The agent's id, as dialled to sign in, e.g. 1001.")
+Id = Annotated[str, ID]
+PHONE: Final = typer.Option(help="Phone held open (nailed-up), or rung for each call (on-demand).")
 
-COLUMNS: Final = (
-    Column("ID", "id", keep=True),
-    Column("NAME", "name"),
-    Column("STATE", "state"),
-    Column("REASON", "reason"),
-    Column("MODE", "mode"),
-    Column("ENDPOINT", "endpoint", spare=True),
-    Column("SKILLS", "skills", spare=True),
-)
+
+class Options(TypedDict, total=False):
+    """What may be said of an agent."""
+
+    name: Annotated[str, typer.Option(help="The agent's name.")]
+    endpoint: Annotated[str, typer.Option(help="The PJSIP endpoint of the phone; agent-ID unless told otherwise.")]
+    skill: Annotated[
+        list[str], typer.Option(metavar="SKILL=LEVEL", help="A skill and its level, 1 to 10; as often as wanted.")
+    ]
+    mode: Annotated[Mode, PHONE]
+    unit: rolls.Unit
+
+
+class Changes(Options, total=False):
+    """What may be changed of an agent."""
+
+    no_skill: Annotated[list[str], typer.Option(metavar="SKILL", help="A skill the agent loses.")]
 
 
 @app.command(
     "add",
     epilog=examples("callwright agent add 1001 --name 'Ada Byron' --skill sales=5 --skill support=2 --mode nailed-up"),
 )
-def add(
-    id_: Id,
-    name: Name = None,
-    endpoint: Endpoint = None,
-    skill: Skills = None,
-    mode: Phone = None,
-    unit: Unit = None,
-    as_json: Json = False,
-) -> None:
+@unpacked
+def add(id_: Id, as_json: Json = False, **given: Unpack[Options]) -> None:
     """Add an agent; `callwright agent pin` gives a PIN for signing in by telephone."""
-    fields: dict[str, Any] = {"id": id_, "name": name or id_, "endpoint": endpoint or f"agent-{id_}", "mode": mode}
-    fields |= {"skills": rolls.levels(skill, "--skill") if skill else None, "unit": unit}
+    skills = rolls.levels(given.pop("skill", ()), "--skill")
+    fields = {"id": id_, "name": id_, "endpoint": f"agent-{id_}", "skills": skills, **given}
     rolls.add_one(Noun.AGENT, fields, as_json=as_json)
-
-
-@app.command("list", epilog=examples("callwright agent list", "callwright agent list --json"))
-def list_(as_json: Json = False) -> None:
-    """List all agents and what they do now."""
-    rolls.list_all(Noun.AGENT, COLUMNS, as_json=as_json)
-
-
-@app.command("show", epilog=examples("callwright agent show 1001"))
-def show(id_: Id, as_json: Json = False) -> None:
-    """Show one agent."""
-    rolls.show_one(Noun.AGENT, id_, as_json=as_json)
 
 
 @app.command(
@@ -82,21 +65,12 @@ def show(id_: Id, as_json: Json = False) -> None:
         "callwright agent set 1001 --no-skill support --mode on-demand",
     ),
 )
-def set_(
-    id_: Id,
-    name: Name = None,
-    endpoint: Annotated[str | None, typer.Option(help="The PJSIP endpoint of the phone.")] = None,
-    skill: Skills = None,
-    no_skill: Annotated[list[str] | None, typer.Option(metavar="SKILL", help="A skill the agent loses.")] = None,
-    mode: Phone = None,
-    unit: Unit = None,
-    as_json: Json = False,
-) -> None:
+@unpacked
+def set_(id_: Id, as_json: Json = False, **given: Unpack[Changes]) -> None:
     """Change an agent. Skills that are not named stay as they are."""
-    fields: dict[str, Any] = {"name": name, "endpoint": endpoint, "mode": mode, "unit": unit}
-    if skill or no_skill:
-        won = rolls.levels(skill, "--skill") if skill else {}
-        lost = frozenset(no_skill or ())
+    won, lost = rolls.levels(given.pop("skill", ()), "--skill"), given.pop("no_skill", ())
+    fields: dict[str, Any] = {**given}
+    if won or lost:
         fields["skills"] = lambda had: {key: level for key, level in {**had, **won}.items() if key not in lost}
     rolls.change_one(Noun.AGENT, id_, fields, as_json=as_json)
 
@@ -107,10 +81,23 @@ def pin(id_: Id, as_json: Json = False) -> None:
     rolls.keep_secret(Noun.AGENT, id_, "PIN", as_json=as_json)
 
 
-@app.command("remove", epilog=examples("callwright agent remove 1001 --yes"))
-def remove(id_: Id, yes: Yes = False, as_json: Json = False) -> None:
-    """Remove an agent. What the agent did stays in the reports."""
-    rolls.remove_one(Noun.AGENT, id_, yes=yes, as_json=as_json)
+rolls.add_common(
+    app,
+    Noun.AGENT,
+    ID,
+    (
+        Column("ID", "id", keep=True),
+        Column("NAME", "name"),
+        Column("STATE", "state"),
+        Column("REASON", "reason"),
+        Column("MODE", "mode"),
+        Column("ENDPOINT", "endpoint", spare=True),
+        Column("SKILLS", "skills", spare=True),
+    ),
+    example="1001",
+    listing="List all agents and what they do now.",
+    removal="Remove an agent. What the agent did stays in the reports.",
+)
 
 
 # --- what a supervisor has them do: needs a running engine -----------------------------------------------------------
@@ -120,7 +107,7 @@ def remove(id_: Id, yes: Yes = False, as_json: Json = False) -> None:
 def login(
     id_: Id,
     ready: Annotated[bool, typer.Option("--ready/--not-ready", help="Whether calls may come at once.")] = True,
-    mode: Phone = None,
+    mode: Annotated[Mode | None, PHONE] = None,
     as_json: Json = False,
 ) -> None:
     """Sign an agent in; a nailed-up phone is rung."""

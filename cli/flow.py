@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,6 +11,7 @@ import typer
 
 from cli.client import ask, asked, calling
 from cli.output import Column, done, emit, emit_list, screen, show_table
+from cli.rules import Outcome, Rules
 from cli.shell import Json, examples, group, settings
 from engine.errors import CallwrightError, NotFound, UsageError
 
@@ -30,21 +30,6 @@ COLUMNS: Final = (
     Column("NODES", "nodes", justify="right"),
     Column("CALLERS", "interactions", justify="right"),
 )
-
-
-class Rules(StrEnum):
-    """How a flow is played: by telephone (keys) or by text (replies)."""
-
-    PHONE = "phone"
-    TEXT = "text"
-
-
-class Outcome(StrEnum):
-    """What becomes of a played caller in a queue."""
-
-    ANSWERED = "answered"
-    TIMEOUT = "timeout"
-    CLOSED = "closed"
 
 
 def load(file: Path) -> Checked:

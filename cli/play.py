@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from cli.flow import Outcome, Rules
+from cli.rules import Outcome, Rules
 from engine.domain.values import AskOutcome, Channel, Collect, Prompt, Token
 from engine.flows.interpreter import Context, Heard, QueueLeft, Step, WantAsk, WantHangUp, WantQueue, begin, resume
 from engine.flows.parser import Checked

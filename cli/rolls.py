@@ -1,42 +1,77 @@
 """What is the same for every kind of definition: list, show, add, set, remove."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: typer could not look up the annotations of a command inside a function.
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
 from cli.office import Noun, Office, at_office
 from cli.output import Column, Record, done, emit, emit_list, show_record, show_table, words
+from cli.shell import Json, Yes, examples
 from engine.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.domain.values import Value
 
-
-def list_all(noun: Noun, columns: Sequence[Column], *, as_json: bool) -> None:
-    """Print all of a kind."""
-    records = at_office(lambda office: office.list(noun), writing=False)
-    if as_json:
-        emit_list(records)
-    else:
-        show_table(columns, records, empty=f"There is no {noun} yet; add one with `callwright {noun} add`.")
+Unit = Annotated[str, typer.Option(help="The unit it belongs to.")]
 
 
-def show_one(noun: Noun, id_: str, *, as_json: bool) -> None:
-    """Print one."""
-    record = at_office(lambda office: office.show(noun, id_), writing=False)
-    if as_json:
-        emit(record)
-    else:
-        show_record(record)
+def add_common(
+    app: typer.Typer,
+    noun: Noun,
+    argument: ArgumentInfo,
+    columns: Sequence[Column],
+    *,
+    example: str,
+    removal: str,
+    listing: str = "",
+) -> None:
+    """Give a group its `list`, `show` and `remove`.
+
+    Args:
+        app: the group.
+        noun: what it is about.
+        argument: how one is named on the command line.
+        columns: the table of `list`.
+        example: a name for the examples.
+        removal: the help of `remove`.
+        listing: the help of `list`, where it shows more than definitions.
+    """
+
+    def of(verb: str, says: str, *lines: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        return app.command(verb, help=says, epilog=examples(*(f"callwright {noun} {verb}{line}" for line in lines)))
+
+    @of("list", listing or f"List all {noun.plural}.", "", " --json")
+    def list_(as_json: Json = False) -> None:
+        records = at_office(lambda office: office.list(noun), writing=False)
+        if as_json:
+            emit_list(records)
+        else:
+            show_table(columns, records, empty=f"There is no {noun} yet; add one with `callwright {noun} add`.")
+
+    @of("show", f"Show one {noun}.", f" {example}")
+    def show(id_: Annotated[str, argument], as_json: Json = False) -> None:
+        record = at_office(lambda office: office.show(noun, id_), writing=False)
+        if as_json:
+            emit(record)
+        else:
+            show_record(record)
+
+    @of("remove", removal, f" {example} --yes")
+    def remove(id_: Annotated[str, argument], yes: Yes = False, as_json: Json = False) -> None:
+        if not yes and sys.stdin.isatty():
+            typer.confirm(f"Remove {noun} {id_}?", abort=True, err=True)
+        at_office(lambda office: office.remove(noun, id_), writing=True)
+        done(f"Removed {noun} {id_}.", {"removed": id_}, as_json=as_json)
 
 
 def add_one(noun: Noun, fields: Mapping[str, Any], *, as_json: bool) -> None:
     """Define a new one from the fields that are given; the others have their defaults."""
-    policy = _policy(noun, {key: value for key, value in fields.items() if value is not None})
+    policy = _policy(noun, fields)
     record = at_office(lambda office: office.add(noun, policy), writing=True)
     done(f"Added {noun} {record[noun.key]}.", record, as_json=as_json)
 
@@ -67,14 +102,6 @@ def _difference(noun: Noun, before: Record, after: Record, fields: Mapping[str, 
     return f"{noun.capitalize()} {after[noun.key]}: {said}."
 
 
-def remove_one(noun: Noun, id_: str, *, yes: bool, as_json: bool) -> None:
-    """Remove one, after asking where somebody can answer."""
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Remove {noun} {id_}?", abort=True, err=True)
-    at_office(lambda office: office.remove(noun, id_), writing=True)
-    done(f"Removed {noun} {id_}.", {"removed": id_}, as_json=as_json)
-
-
 def keep_secret(noun: Noun, id_: str, what: str, *, as_json: bool) -> None:
     """Read a secret, never from the command line, where every user of the machine could see it."""
     if sys.stdin.isatty():
@@ -89,7 +116,7 @@ def keep_secret(noun: Noun, id_: str, what: str, *, as_json: bool) -> None:
     done(f"{what} of {noun} {id_} is set.", {"id": id_, "set": True}, as_json=as_json)
 
 
-def _policy(noun: Noun, fields: Mapping[str, Any]) -> Value:
+def _policy(noun: Noun, fields: Mapping[str, Any]) -> "Value":
     import msgspec
 
     from engine.domain import policy
@@ -113,7 +140,7 @@ def levels(given: Sequence[str], where: str) -> dict[str, int]:
         UsageError: it is not that.
     """
     found: dict[str, int] = {}
-    for word in ",".join(given).split(","):
+    for word in (word for text in given for word in text.split(",")):
         skill, equals, level = word.strip().partition("=")
         if not skill or (equals and not level.isdecimal()):
             raise UsageError(

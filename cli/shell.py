@@ -6,13 +6,15 @@ JSON object) on standard error and an exit code; so a group alone, as tests call
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -81,6 +83,31 @@ def group(says: str, *, epilog: str | None = None, completion: bool = False) -> 
 def examples(*lines: str) -> str:
     """The end of a command's help: command lines that can be copied. The mark keeps the help from refilling them."""
     return "\b\n" + "\n".join(["Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
+def unpacked(command: Callable[..., None]) -> Callable[..., None]:
+    """Make one option of each key that `**given: Unpack[Options]` of a command may hold; what is not given is left out.
+
+    So `add` and `set` share their options: a TypedDict whose keys are the fields of the definition. `as_json`, the
+    last of the command's own parameters, stays the last in the help.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    *own, as_json, given = signature.parameters.values()
+    (options,) = get_args(given.annotation)
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in get_type_hints(options, include_extras=True).items()
+    ]
+    last = as_json.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+    @wraps(command)
+    def spread(**values: Any) -> None:
+        command(**{name: value for name, value in values.items() if value is not None})
+
+    # typer reads what it should offer here, and nowhere else.
+    spread.__signature__ = signature.replace(parameters=[*own, *shared, last])  # type: ignore[attr-defined]
+    spread.__annotations__ = {}
+    return spread
 
 
 class Shell(TyperGroup):

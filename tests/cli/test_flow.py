@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from cli.flow import Rules, app
+from cli.flow import app
 from cli.play import judged
+from cli.rules import Rules
 from engine.domain.values import AskOutcome, Collect, DigitPattern
 
 FLOWS = Path(__file__).parents[2] / "ivr_flows"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated, Any, TypedDict, Unpack
 
 import pytest
 import typer
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cli.main import app
-from cli.shell import ANYWHERE, DEBUG, group, in_front
+from cli.shell import ANYWHERE, DEBUG, Json, group, in_front, unpacked
 from engine.errors import (
     AsteriskUnreachable,
     CallwrightError,
@@ -108,3 +109,30 @@ def test_options_of_the_program_may_stand_anywhere(words: list[str]) -> None:
 def test_nothing_behind_dashes_is_an_option() -> None:
     assert in_front(["a", "--debug", "--", "--config", "b"], ANYWHERE) == ["--debug", "a", "--", "--config", "b"]
     assert in_front(["a", "b", "--config", "c", "d"], ANYWHERE) == ["--config", "c", "a", "b", "d"]
+
+
+class Options(TypedDict, total=False):
+    """What two commands have in common."""
+
+    colour: Annotated[str, typer.Option(help="Its colour.")]
+    sizes: Annotated[list[int], typer.Option("--size")]
+    loud: Annotated[bool, typer.Option("--loud/--quiet")]
+
+
+def test_shared_options_arrive_by_name_and_only_if_given(capsys: pytest.CaptureFixture[str]) -> None:
+    app = group("Things.")
+
+    @app.command("make")
+    @unpacked
+    def make(id_: str, as_json: Json = False, **more: Unpack[Options]) -> None:
+        typer.echo(json.dumps([id_, as_json, more]))
+
+    def made(*words: str) -> Any:
+        with pytest.raises(SystemExit):
+            app(["make", *words])
+        return json.loads(capsys.readouterr().out)
+
+    app.callback()(lambda: None)
+    assert made("a") == ["a", False, {}]
+    assert made("a", "--size", "1", "--size", "2", "--quiet", "--json") == ["a", True, {"sizes": [1, 2], "loud": False}]
+    assert made("--colour", "", "a") == ["a", False, {"colour": ""}]
