@@ -69,8 +69,8 @@ def seed_of(directory: Path) -> str:
     return read_header(paths[0]).seed
 
 
-def restore(directory: Path, on_events: OnEvents | None = None, after: int = 0) -> Restored:
-    """The floor after the last fact of the journal; from the nearest snapshot where there is one.
+def restore(directory: Path, on_events: OnEvents | None = None, after: int = 0, upto: int = _LAST) -> Restored:
+    """The floor after fact `upto` of the journal, or its last; from the nearest snapshot where there is one.
 
     Events of facts after `after` are handed to `on_events`: whatever was told the journal but not the fact tables. They
     are recomputed, so the replay then begins with a snapshot no later than `after`.
@@ -80,10 +80,12 @@ def restore(directory: Path, on_events: OnEvents | None = None, after: int = 0) 
     """
     if not segment_paths(directory):
         return Restored(Floor(), 0)
-    start = nearest_snapshot(directory, seed_of(directory), _LAST if on_events is None else after)
+    start = nearest_snapshot(directory, seed_of(directory), upto if on_events is None else min(after, upto))
     floor, begin = (Floor.restore(start[1]), start[0]) if start is not None else (Floor(), 0)
     seq = begin
     for record in read_journal(directory, begin + 1):
+        if record.seq > upto:
+            break
         commands = take(floor, record.fact, record.now)
         seq = record.seq
         if on_events is not None and seq > after:

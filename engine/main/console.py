@@ -104,7 +104,7 @@ class LiveConsole:
         engine = self._engine
         reasons = [f"{link.name}: {link.detail}" for link in self._links() if not link.up and link.name != "mqtt"]
         if engine.clerk.behind:
-            reasons.append("store: too much waits to be written")
+            reasons.append(f"store: too much waits to be written ({engine.clerk.trouble or 'catching up'})")
         if engine.floor.state.blind and engine.switch.telephony.up:
             reasons.append("ami: not compared with Asterisk yet")
         if engine.floor.state.draining:

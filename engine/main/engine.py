@@ -28,6 +28,7 @@ from engine.domain.values import SECOND
 from engine.errors import CallwrightError, JournalBroken, StoreUnavailable
 from engine.floor import Floor, phrases
 from engine.main import belief, switch, timekeeping
+from engine.main.catching_up import CatchingUp
 from engine.main.definitions import PhoneCredentials, read_flows, refresh, texts
 from engine.main.missed import MissedCalls
 from engine.main.rescue import RescueDesk
@@ -53,7 +54,6 @@ DRAIN_CALLERS_S = 20.0
 """How long callers may hear a question out when the engine stops; with the two below it makes at most 30 s."""
 DRAIN_JOURNAL_S = 3.0
 DRAIN_TABLES_S = 5.0
-REPLAY_BATCH = 500
 Heartbeat = Callable[[], None]
 
 
@@ -138,13 +138,10 @@ class Engine:
 
     async def _restore_floor(self) -> None:
         """The floor as it was; what the fact tables had not been told yet is told now."""
-        missed: list[tuple[int, list[AnyEvent]]] = []
-        restored = await asyncio.to_thread(
-            belief.restore,
-            self.settings.paths.journal,
-            lambda seq, events: missed.append((seq, events)),
-            self._projected,
-        )
+        async with CatchingUp(self.projector, self.vault) as telling:
+            restored = await asyncio.to_thread(
+                belief.restore, self.settings.paths.journal, telling.take, self._projected
+            )
         known = max(restored.seq, self._projected)
         if known > self.journal.last_seq:
             raise JournalBroken(
@@ -152,16 +149,18 @@ class Engine:
                 where=str(self.settings.paths.journal),
                 mend="Restore the journal's last files: the fact tables (or a snapshot) are newer than it is.",
             )
-        if missed:
-            log.info("telling the fact tables what they missed", facts=len(missed))
-        for start in range(0, len(missed), REPLAY_BATCH):
-            await self.projector.apply_all(missed[start : start + REPLAY_BATCH], self.vault)
         self.floor = restored.floor
         self._snapshot_seq = restored.snapshot_seq
 
+    async def _tell_tables_again(self, upto: int) -> None:
+        """What the clerk let go while the database was away: told from the journal, beside the live floor."""
+        after = await self.projector.last_seq()
+        async with CatchingUp(self.projector, self.vault) as telling:
+            await asyncio.to_thread(belief.restore, self.settings.paths.journal, telling.take, after, upto)
+
     def _build(self) -> None:
         settings = self.settings
-        self.clerk = Clerk(self.journal, self.vault, self.projector)
+        self.clerk = Clerk(self.journal, self.vault, self.projector, reread=self._tell_tables_again)
         self._stack.push_async_callback(self._close_clerk)
         self.board = StateBoard(settings.site.name)
         clock = Clock(not_before=self.floor.state.now)

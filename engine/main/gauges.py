@@ -58,6 +58,8 @@ def _work(engine: Engine) -> Iterable[Reading]:
     yield _gauge("journal_seq", "The journal's last fact", engine.journal.last_seq)
     yield _gauge("journal_durable_seq", "The journal's last fact on disk", engine.journal.durable_seq)
     yield _gauge("store_behind", "1 while too much waits to be written", float(engine.clerk.behind))
+    yield _gauge("store_events_waiting", "Events that wait for the database", engine.clerk.waiting)
+    yield _gauge("store_let_go", "1 while the journal has to be read again for the tables", float(engine.clerk.let_go))
     yield _gauge("vault_unsaved_tokens", "Tokens that the database does not have yet", engine.vault.unsaved)
     yield _counter("projector_skipped", "Facts that the database refused for good", engine.projector.skipped)
     yield _counter("resyncs", "Comparisons with Asterisk", engine.switch.telephony.resyncs)

@@ -1,11 +1,11 @@
 """A journal from the future: said at the start, by `/readyz` and by `doctor`, and lived with.
 
-The journal's times never run backwards, so an engine whose last fact lies in the machine's future goes on from there. One
-of the two clocks was wrong: the machine's then (once set to next year, and put right since), or the machine's now (a dead
-battery, no time server reached yet). From inside they look the same.
+The journal's times never run backwards, so an engine whose last fact lies in the machine's future goes on from there.
+One of the two clocks was wrong: the machine's then (once set to next year, and put right since), or the machine's now
+(a dead battery, no time server reached yet). From inside they look the same.
 
 It is said and never refused, however far ahead. Callers are answered in the right order and wait as long as they think,
-because that hangs on differences of time; refusing would leave them with music at the one moment, a restart, when nobody
+as that hangs on differences of time; refusing would leave them with music at the one moment, a restart, when nobody
 watches, and for the second cause it would be wrong: the journal is right, and the machine is about to be. What is wrong
 meanwhile are dates: in reports, in opening hours, in logs of the database. No start can mend them afterwards.
 """

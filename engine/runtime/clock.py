@@ -22,8 +22,8 @@ class Clock:
     A step of the wall clock, forwards or backwards, is told once and changes nothing here until the next start: a
     waiting caller has waited as long as before, and an hour's step must not end every wait at once.
 
-    When the last moment known lies in the machine's future, because one of the two clocks was or is wrong, this one goes
-    on from there and stays `ahead` until a start at which the machine has caught up. See `engine.main.timekeeping`.
+    When the last moment known lies in the machine's future, because one of the two was or is wrong, this clock goes on
+    from there and stays `ahead` until a start at which the machine has caught up. See `engine.main.timekeeping`.
     """
 
     def __init__(

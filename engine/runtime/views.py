@@ -381,7 +381,7 @@ class AgentsReport(Value):
 
 
 class Health(Value):
-    """Whether the engine can do its work; `reasons` say why not. `warnings` hold nothing up, but somebody should look."""
+    """Whether the engine can do its work; `reasons` say why not. `warnings` hold nothing up: somebody should look."""
 
     ready: bool
     reasons: tuple[str, ...]

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -40,7 +41,7 @@ class Office:
         self.troubles: list[CallwrightError | None] = []
         self.changed = asyncio.Event()
 
-    async def open(self, **options: int) -> Office:
+    async def open(self, **options: Any) -> Office:
         self.journal = Journal.open(self.directory, "seed")
         self.vault = await Vault.open(self.database, self.directory)
         topics = lambda event, seq: [(type(event).__name__, b"", False)]  # noqa: E731
@@ -165,6 +166,53 @@ async def test_a_full_disk_holds_barriers_until_there_is_space(
         await office.trouble(there=False)
         assert [*seen, office.clerk.behind] == [True, False, False]
     assert [record.seq for record in read_journal(tmp_path)] == list(range(1, 8))
+
+
+async def test_a_clerk_who_let_go_stops_in_the_middle_of_rereading_and_pretends_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    begun: list[int] = []
+    asked = asyncio.Event()
+
+    async def read_for_ever(upto: int) -> None:
+        begun.append(upto)
+        asked.set()
+        await asyncio.Event().wait()
+
+    office = await Office(database, tmp_path).open(events_limit=5, reread=read_for_ever)
+    async with at_work(office):
+        seqs = [office.call(f"+3361000000{number}") for number in range(6)]
+        assert office.clerk.let_go
+        assert office.clerk.waiting <= 5
+        async with asyncio.timeout(LONG_S):
+            await asked.wait()
+        assert office.clerk.behind
+    assert begun[0] in seqs
+    assert await office.projector.last_seq() < begun[0]  # the next start tells the tables
+
+
+async def test_what_comes_after_the_gap_waits_until_it_is_closed(database: Database, tmp_path: Path) -> None:
+    tried: list[int] = []
+
+    async def reread(upto: int) -> None:
+        tried.append(upto)
+        if len(tried) < 3:
+            raise StoreUnavailable("away again")
+        for seq in range(1, upto + 1):
+            await office.projector.apply(seq, answered(f"i{seq}").events)
+
+    events = len(answered("i").events)
+    office = await Office(database, tmp_path).open(events_limit=2 * events, reread=reread)
+    async with at_work(office):
+        for number in range(4):
+            office.call(f"+3361000000{number}")
+        assert office.clerk.waiting == events  # the third made it too much; the fourth came after
+        await office.projected(4)
+        async with asyncio.timeout(LONG_S):
+            await office.trouble(there=False)
+        assert not office.clerk.let_go
+    assert tried == [3, 3, 3]
+    assert await office.outbox.size() == 4 * events
 
 
 async def test_a_snapshot_waits_for_the_journal(database: Database, tmp_path: Path) -> None:
