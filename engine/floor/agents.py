@@ -11,11 +11,10 @@ from engine.domain.facts import (
     AgentReadied,
     AgentSignedIn,
     AgentSignedOut,
-    RingFailed,
     WrapUpFinished,
 )
 from engine.domain.values import LegId, LegMode, NotReadyReason
-from engine.floor import routing, talking
+from engine.floor import endings, visits
 from engine.floor.state import Agent, Leg
 from engine.floor.step import Step
 
@@ -38,7 +37,7 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
     wrapping_up = agent.state is _S.WRAP_UP
     agent.pause_next = NotReadyReason.LOGIN if wrapping_up and not fact.ready else ""
     agent.sign_out_next = False
-    routing.pardon(step, agent)
+    visits.pardon(step, agent)
     if agent.state is _S.OFFLINE:
         step.move_agent(agent, _S.NOT_READY, NotReadyReason.LOGIN)
     elif agent.state is _S.NOT_READY:
@@ -101,7 +100,7 @@ def leg_idled(step: Step, fact: AgentLegIdled) -> None:
     if agent.state is _S.NOT_READY and agent.reason == NotReadyReason.LOGIN and agent.wants_ready:
         ready(step, agent)
     elif agent.state is _S.AVAILABLE:
-        routing.serve(step, agent)
+        step.seek_caller(agent)
 
 
 def signed_out(step: Step, fact: AgentSignedOut) -> None:
@@ -135,9 +134,9 @@ def readied(step: Step, fact: AgentReadied) -> None:
     if agent is None or agent.state is _S.OFFLINE or agent.removed:
         return
     agent.pause_next, agent.sign_out_next, agent.wants_ready = "", False, True
-    routing.pardon(step, agent)
+    visits.pardon(step, agent)
     if agent.state is _S.AVAILABLE:
-        routing.serve(step, agent)
+        step.seek_caller(agent)
     elif agent.state in (_S.NOT_READY, _S.WRAP_UP):
         if agent.mode is LegMode.NAILED_UP and agent.leg is None:
             _end_wrap_up(step, agent)
@@ -173,7 +172,7 @@ def ready(step: Step, agent: Agent) -> None:
         if agent.state not in (_S.RESERVED, _S.RINGING):
             agent.idle_since = step.now  # an offer that came to nothing does not cost him his turn
         step.move_agent(agent, _S.AVAILABLE)
-    routing.serve(step, agent)
+    step.seek_caller(agent)
 
 
 def not_ready(step: Step, agent: Agent, reason: str) -> None:
@@ -232,7 +231,7 @@ def _end_wrap_up(step: Step, agent: Agent) -> None:
     if agent.leg is not None and agent.leg in step.state.legs:
         step.state.legs[agent.leg].interaction_id = None
     if interaction is not None:
-        talking.finish(step, interaction, max(0, step.now - agent.since))
+        endings.wrapped_up(step, interaction, max(0, step.now - agent.since))
 
 
 def phone_changed(step: Step, fact: AgentPhoneChanged) -> None:
@@ -248,38 +247,4 @@ def phone_changed(step: Step, fact: AgentPhoneChanged) -> None:
     if fact.reachable and back and agent.mode is LegMode.ON_DEMAND:
         ready(step, agent)
     elif fact.reachable:
-        routing.serve(step, agent)
-
-
-def ring_failed(step: Step, fact: RingFailed) -> None:
-    """A phone did not answer, is busy, or could not be rung."""
-    agent = step.state.agents.get(fact.agent_id)
-    leg = step.state.legs.get(fact.leg)
-    if agent is None or leg is None or leg.agent_id != fact.agent_id:
-        return
-    leg_gone(step, agent, fact.leg)
-
-
-def leg_gone(step: Step, agent: Agent, leg: LegId, *, unseen: bool = False) -> None:
-    """An agent's leg ended: in an offer he did not answer, in a talk it is over, in the idle loop his phone is gone.
-
-    `unseen`: it ended while we were blind, or never was: a rung agent is not to blame.
-    """
-    known = step.state.legs.pop(leg, None)
-    nailed = agent.leg == leg
-    if nailed:
-        agent.leg, agent.leg_idle = None, False
-    gone = NotReadyReason.PHONE_GONE if nailed else NotReadyReason.NO_ANSWER
-    interaction = step.state.interactions.get(agent.interaction_id) if agent.interaction_id else None
-    if interaction is not None and known is not None and interaction.agent_leg == leg:
-        if agent.state in (_S.RESERVED, _S.RINGING):
-            blame = nailed or not unseen
-            routing.offer_failed(step, interaction, gone if blame else NotReadyReason.ASTERISK_LOST, blame=blame)
-            return
-        if agent.state is _S.TALKING:
-            talking.agent_left(step, interaction)
-            return
-    if nailed and agent.state is _S.AVAILABLE:
-        not_ready(step, agent, NotReadyReason.PHONE_GONE)
-    elif nailed and agent.state is _S.NOT_READY and agent.reason == NotReadyReason.LOGIN:
-        agent.reason = NotReadyReason.NO_ANSWER
+        step.seek_caller(agent)

@@ -18,7 +18,7 @@ from engine.domain.facts import (
 )
 from engine.domain.interaction import InteractionState
 from engine.domain.policy import QueuePolicy
-from engine.floor import agents, routing
+from engine.floor import agents, visits
 from engine.floor.state import Agent
 from engine.floor.step import Step
 
@@ -32,8 +32,9 @@ def queue_defined(step: Step, fact: QueueDefined) -> None:
     step.state.leaving = tuple(queue_id for queue_id in step.state.leaving if queue_id != fact.queue.id)
     for interaction in step.state.interactions.values():
         if interaction.queue_id == fact.queue.id and interaction.state in _IN_QUEUE:
-            routing.watch_wait(step, interaction)
-    routing.serve_all(step)
+            visits.watch(step, interaction)
+    for interaction in step.line.reorder(fact.queue.id):
+        step.seek_agent(interaction)
 
 
 def queue_removed(step: Step, fact: QueueRemoved) -> None:
@@ -64,7 +65,7 @@ def agent_defined(step: Step, fact: AgentDefined) -> None:
     known.profile = fact.agent
     if known.removed:
         known.removed = known.sign_out_next = False
-    routing.serve(step, known)
+    step.seek_caller(known)
 
 
 def agent_removed(step: Step, fact: AgentRemoved) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 from engine.domain import facts
 from engine.domain.commands import AnyCommand, CheckPin
-from engine.domain.events import CallbackPromised
 from engine.domain.facts import AnyFact
 from engine.domain.values import AgentId, InteractionId, Value
 from engine.errors import BrokenInvariant
-from engine.floor import agents, callers, definitions, resync, routing, talking
+from engine.floor import agents, callers, definitions, flow, legs, offers, resync, routing, talking, visits
+from engine.floor.line import Line
 from engine.floor.state import DECODER, ENCODER, Agent, FloorState, Interaction, Timer
 from engine.floor.step import Step, Timers, Tracer
 
@@ -38,6 +38,8 @@ class Floor:
         self.begun: tuple[AnyCommand, ...] = ()
         """What a fact that `handle` broke off at had caused until then: it happened, so it must be carried out."""
         self._timers = Timers(self.state.timers)
+        self.line = Line(self.state)
+        """Who waits, in order: to be read, never written, outside of the floor."""
 
     @classmethod
     def restore(cls, snapshot: bytes, tracer: Tracer | None = None) -> Floor:
@@ -54,7 +56,7 @@ class Floor:
         if now < self.state.now:
             raise BrokenInvariant(f"time ran backwards: {now} after {self.state.now}")
         self.state.now = now
-        step = Step(self.state, self._timers, now, self.tracer)
+        step = Step(self.state, self._timers, self.line, now, self.tracer)
         try:
             self._route(step, fact)
         except BaseException:
@@ -64,18 +66,24 @@ class Floor:
 
     def _route(self, step: Step, fact: AnyFact) -> None:
         if isinstance(fact, _SIGHT):
-            _ROUTES[type(fact)](step, fact)
+            self._take_in(step, fact)
             self._take_due(step)
         else:
             self._take_due(step)
-            _ROUTES[type(fact)](step, fact)
+            self._take_in(step, fact)
         if self.state.leaving:
             definitions.forget_unused_queues(step)
+
+    def _take_in(self, step: Step, fact: AnyFact) -> None:
+        """Do what the fact asks for, and then bring together whom that has freed or made to wait."""
+        _ROUTES[type(fact)](step, fact)
+        routing.match(step)
 
     def _take_due(self, step: Step) -> None:
         """Do what is due. While blind all deadlines wait: what they would judge may have happened unseen."""
         while not self.state.blind and (timer := self._timers.take_due(step.now)) is not None:
             _due(step, timer)
+            routing.match(step)
 
     def deadline(self) -> Deadline | None:
         """The next moment at which `TimePassed` is wanted; None when nothing is due ever, or while blind."""
@@ -101,14 +109,16 @@ def _due(step: Step, timer: Timer) -> None:
             agents.wrap_up_over(step, agent)
         return
     interaction = step.state.interactions.get(InteractionId(timer.subject))
-    if interaction is None:
-        return
-    {
-        "longest-wait": callers.longest_wait_over,
-        "relax": routing.relaxed,
-        "retry": routing.retried,
-        "offer": routing.offer_timed_out,
-    }[timer.kind](step, interaction)
+    if interaction is not None:
+        _DUE[timer.kind](step, interaction)
+
+
+_DUE: dict[str, Callable[[Step, Interaction], None]] = {
+    "longest-wait": flow.longest_wait_over,
+    "relax": visits.relaxed,
+    "retry": visits.retried,
+    "offer": offers.timed_out,
+}
 
 
 def _engine_started(step: Step, fact: facts.EngineStarted) -> None:
@@ -129,25 +139,17 @@ def _control_gained(step: Step, fact: facts.ControlGained) -> None:
 
 
 def _leg_answered(step: Step, fact: facts.LegAnswered) -> None:
-    routing.agent_answered(step, fact.leg)
+    offers.agent_answered(step, fact.leg)
 
 
 def _bridge_failed(step: Step, fact: facts.BridgeFailed) -> None:
     interaction = step.interaction_of(fact.leg)
     if interaction is not None and interaction.leg == fact.leg and interaction.agent_leg == fact.other:
-        routing.offer_timed_out(step, interaction)
+        offers.timed_out(step, interaction)
 
 
 def _drain_started(step: Step, fact: facts.DrainStarted) -> None:
     step.state.draining = True
-
-
-def _callback_taken(step: Step, fact: facts.CallbackTaken) -> None:
-    interaction = step.interaction_of(fact.leg)
-    about = step.about(interaction) if interaction is not None else {"at": step.now}
-    step.publish(CallbackPromised(**about, number=fact.number, spool_id=fact.spool_id))
-    if interaction is not None:
-        callers.callback_taken(step, interaction)
 
 
 def _nothing(step: Step, fact: AnyFact) -> None:
@@ -175,11 +177,11 @@ _ROUTES: dict[type, Callable[[Step, Any], None]] = {
     facts.Asked: callers.asked,
     facts.LegHeld: callers.held,
     facts.LegAnswered: _leg_answered,
-    facts.LegEnded: resync.leg_ended,
+    facts.LegEnded: legs.ended,
     facts.LegJoined: talking.joined,
     facts.LegLeft: talking.left,
     facts.HangUpRequested: callers.hang_up_requested,
-    facts.RingFailed: agents.ring_failed,
+    facts.RingFailed: legs.ring_failed,
     facts.BridgeFailed: _bridge_failed,
     facts.AgentSignedIn: agents.signed_in,
     facts.AgentSignedOut: agents.signed_out,
@@ -190,5 +192,5 @@ _ROUTES: dict[type, Callable[[Step, Any], None]] = {
     facts.AgentPhoneChanged: agents.phone_changed,
     facts.AsteriskLost: lambda step, _fact: resync.lost(step),
     facts.AsteriskSeen: resync.seen,
-    facts.CallbackTaken: _callback_taken,
+    facts.CallbackTaken: callers.callback_taken,
 }

@@ -13,8 +13,8 @@ from engine.domain.agent import AgentState
 from engine.domain.commands import HangUp, Redirect
 from engine.domain.facts import AsteriskSeen, LegEnded, LegJoined, SeenLeg
 from engine.domain.interaction import InteractionState
-from engine.domain.values import LegId, LegMode
-from engine.floor import agents, callers, routing, talking
+from engine.domain.values import InteractionId, LegId, LegMode
+from engine.floor import agents, legs, offers, talking
 from engine.floor.state import Agent, Interaction
 from engine.floor.step import Step
 
@@ -48,24 +48,8 @@ def seen(step: Step, fact: AsteriskSeen) -> None:
         _notice_missed(step, picture)
     _hang_up_orphans(step, picture)
     step.state.blind = False
-    routing.serve_all(step)
-
-
-def leg_ended(step: Step, fact: LegEnded) -> None:
-    """A leg is gone, whoever's it was."""
-    _leg_gone(step, fact, unseen=False)
-
-
-def _leg_gone(step: Step, fact: LegEnded, *, unseen: bool) -> None:
-    interaction = step.interaction_of(fact.leg)
-    if interaction is not None and interaction.leg == fact.leg:
-        callers.leg_ended(step, interaction, fact)
-        return
-    agent = step.agent_of(fact.leg)
-    if agent is not None:
-        agents.leg_gone(step, agent, fact.leg, unseen=unseen)
-    else:
-        step.state.legs.pop(fact.leg, None)
+    for interaction in step.line.everybody():
+        step.seek_agent(interaction)
 
 
 def _bury_missing(step: Step, there: Picture, *, rebooted: bool, was_blind: bool) -> None:
@@ -74,7 +58,7 @@ def _bury_missing(step: Step, there: Picture, *, rebooted: bool, was_blind: bool
     for leg in sorted(missing, key=lambda leg: (leg.agent_id is not None, leg.id)):
         if leg.ringing and not was_blind:
             continue  # Asterisk was asked to ring it a moment ago
-        _leg_gone(step, LegEnded(leg=leg.id, cause=NO_LONGER_THERE, lost=rebooted), unseen=was_blind)
+        legs.gone(step, LegEnded(leg=leg.id, cause=NO_LONGER_THERE, lost=rebooted), unseen=was_blind)
 
 
 def _mend_bridges(step: Step, picture: Picture) -> None:
@@ -140,10 +124,10 @@ def _renew_offers(step: Step, picture: Picture) -> None:
         if real is None or real.bridge:
             continue
         if agent.mode is LegMode.NAILED_UP and agent.leg_idle:
-            routing.bridge(step, interaction)
+            offers.bridge(step, interaction)
         elif real.place == "ringed":
             step.leg(interaction.agent_leg).ringing = False
-            routing.bridge(step, interaction)
+            offers.bridge(step, interaction)
 
 
 def _hang_up_again(step: Step) -> None:
@@ -191,7 +175,7 @@ def _hang_up_orphans(step: Step, picture: Picture) -> None:
         if leg_id in step.state.legs:
             continue
         parent, _, number = leg_id.rpartition(".")
-        offered = next((i for i in step.state.interactions.values() if i.id == parent), None)
+        offered = step.state.interactions.get(InteractionId(parent))
         if offered is not None and number.isdigit():
             offered.offers = max(offered.offers, int(number))
         if real.bridge:

@@ -2,6 +2,9 @@
 
 A step is the single mutation: it is begun for one fact and drained whole before the next fact is looked at.
 The arrows of the state tables are checked here and nowhere else.
+
+Who becomes free or matchable is only noted here (`seek_caller`, `seek_agent`). The floor brings the noted together when
+the fact has been taken in, in `engine.floor.routing`; so whoever notes somebody needs to know nothing of matching.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from engine.domain.agent import AgentState
 from engine.domain.commands import AnyCommand, Publish
 from engine.domain.events import AgentMoved, Anomaly, AnyEvent, InteractionMoved
 from engine.domain.interaction import InteractionState
-from engine.domain.values import LegId
+from engine.domain.values import AgentId, InteractionId, LegId
 from engine.errors import BrokenInvariant
+from engine.floor.line import Line
 from engine.floor.state import Agent, FloorState, Interaction, Leg, Timer
 
 Tracer = Callable[[Decision], None]
@@ -64,14 +68,17 @@ class Timers:
 class Step:
     """What one fact does to the floor."""
 
-    __slots__ = ("commands", "now", "state", "timers", "tracer")
+    __slots__ = ("_free", "_waiting", "commands", "line", "now", "state", "timers", "tracer")
 
-    def __init__(self, state: FloorState, timers: Timers, now: int, tracer: Tracer | None = None) -> None:
+    def __init__(self, state: FloorState, timers: Timers, line: Line, now: int, tracer: Tracer | None = None) -> None:
         self.state = state
         self.timers = timers
+        self.line = line
         self.now = now
         self.tracer = tracer
         self.commands: list[AnyCommand] = []
+        self._free: dict[AgentId, None] = {}
+        self._waiting: dict[InteractionId, None] = {}
 
     def do(self, command: AnyCommand) -> None:
         """Wish for an effect."""
@@ -80,6 +87,24 @@ class Step:
     def publish(self, event: AnyEvent) -> None:
         """Make an event known."""
         self.commands.append(Publish(event=event))
+
+    def seek_caller(self, agent: Agent) -> None:
+        """Note that somebody may now be found for this agent, if he can take anybody when the fact is taken in."""
+        self._free[agent.profile.id] = None
+
+    def seek_agent(self, interaction: Interaction) -> None:
+        """Note that an agent may now be found for this interaction, if it still waits when the fact is taken in."""
+        self._waiting[interaction.id] = None
+
+    def take_seekers(self) -> tuple[list[Agent], list[Interaction]]:
+        """Who was noted since this was last asked, each once and in the order of the notes, as far as still here."""
+        if not self._free and not self._waiting:
+            return [], []
+        agents = [self.state.agents[each] for each in self._free if each in self.state.agents]
+        waiting = [self.state.interactions[each] for each in self._waiting if each in self.state.interactions]
+        self._free.clear()
+        self._waiting.clear()
+        return agents, waiting
 
     def about(self, interaction: Interaction) -> dict[str, Any]:
         """The fields that every event about an interaction carries."""
@@ -101,6 +126,10 @@ class Step:
         if new not in interaction_table.TRANSITIONS[old]:
             raise BrokenInvariant(f"interaction {interaction.id} cannot go from {old} to {new}")
         interaction.state = new
+        if new is InteractionState.WAITING:
+            self.line.enter(interaction)
+        elif old is InteractionState.WAITING:
+            self.line.leave(interaction)
         self.publish(
             InteractionMoved(
                 **self.about(interaction),

@@ -8,7 +8,7 @@ from engine.domain.events import InteractionAnswered
 from engine.domain.facts import LegJoined, LegLeft
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import SECOND, LegMode
-from engine.floor import agents, callers, routing
+from engine.floor import agents, endings, flow, offers
 from engine.floor.state import Agent, Interaction, Leg
 from engine.floor.step import Step
 
@@ -43,17 +43,16 @@ def _joined_unasked(step: Step, leg: Leg) -> Interaction | None:
 
     They talk, whatever we believed, so the offer is made good.
     """
-    for other in (step.state.legs[leg_id] for leg_id in sorted(step.state.legs)):
-        if other.id == leg.id or other.bridge != leg.bridge:
-            continue
+    inside = [other for other in step.state.legs.values() if other.bridge == leg.bridge and other.id != leg.id]
+    for other in sorted(inside, key=lambda other: other.id):
         for caller_leg, agent_leg in ((leg, other), (other, leg)):
             interaction = step.interaction_of(caller_leg.id)
             agent = step.agent_of(agent_leg.id)
             if interaction is None or interaction.leg != caller_leg.id or interaction.state is not _S.WAITING:
                 continue
             if agent is not None and agent.leg == agent_leg.id and agent.state is AgentState.AVAILABLE:
-                routing.reserve(step, interaction, agent, 1)
-                routing.take_leg(step, interaction, agent_leg.id)
+                offers.reserve(step, interaction, agent, 1)
+                offers.take_leg(step, interaction, agent_leg.id)
                 return interaction
     return None
 
@@ -107,13 +106,13 @@ def agent_left(step: Step, interaction: Interaction) -> None:
     """The agent's leg is out of the talk while the caller may still be there."""
     agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
     _stop_talk_clock(step, interaction)
-    if interaction.leg_gone or not callers.goes_on_after_talk(step, interaction):
+    if interaction.leg_gone or not flow.goes_on_after_talk(step, interaction):
         talk_ended(step, interaction)
         return
     # the caller goes on in his flow: the agent's wrap-up no longer belongs to this interaction's end
     if agent is not None:
         _part(step, interaction, agent)
-    callers.resume_after_talk(step, interaction)
+    flow.resume_after_talk(step, interaction)
     interaction.agent_id = None
 
 
@@ -123,21 +122,10 @@ def talk_ended(step: Step, interaction: Interaction) -> None:
     step.move(interaction, _S.WRAP_UP)
     agent = step.state.agents.get(interaction.agent_id) if interaction.agent_id else None
     if agent is None or agent.interaction_id != interaction.id or agent.state is not AgentState.TALKING:
-        finish(step, interaction, 0)
+        endings.wrapped_up(step, interaction, 0)
         return
     _hang_up_rung_leg(step, interaction, agent)
     agents.begin_wrap_up(step, agent, _wrap_up_us(step, interaction))
-
-
-def finish(step: Step, interaction: Interaction, wrap_up_us: int) -> None:
-    """Wrap-up is over: the interaction ends; a caller still on the line is let go."""
-    if interaction.state is not _S.WRAP_UP:
-        return
-    if not interaction.leg_gone:
-        leg = step.state.legs.pop(interaction.leg, None)
-        if leg is not None:
-            step.do(HangUp(leg=interaction.leg))
-    callers.end(step, interaction, wrap_up_us)
 
 
 def _part(step: Step, interaction: Interaction, agent: Agent) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from engine.acd.fit import fits
+from engine.acd.fit import Candidate, fits
+from engine.acd.matching import choose_waiting, in_order
 from engine.domain.agent import AgentState
 from engine.domain.events import (
     AgentMoved,
@@ -19,7 +20,7 @@ from engine.domain.events import (
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import InteractionId
 from engine.floor import Floor, FloorState
-from engine.floor.routing import waiting_of
+from engine.floor.line import Line, waiting_of
 
 ON_CALL = {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING}
 WITH_AGENT = {InteractionState.OFFERED, InteractionState.TALKING}
@@ -104,6 +105,7 @@ def check(floor: Floor, now: int) -> None:
     _check_timers(state)
     _check_legs(state)
     _check_no_missed_match(state, now)
+    _check_line(floor, now)
     deadline = floor.deadline()
     assert deadline is None or deadline.at >= now, "a deadline in the past"
     snapshot = floor.snapshot()
@@ -188,3 +190,19 @@ def _check_no_missed_match(state: FloorState, now: int) -> None:
             assert not fits(waiting_of(interaction), queue, agent.profile, now), (
                 f"{agent.profile.id} is free and fits {interaction.id}"
             )
+
+
+def _check_line(floor: Floor, now: int) -> None:
+    """The kept line is what could be made anew from the state, and answers as the matcher would that looks at all."""
+    state = floor.state
+    waiting = [i for i in state.interactions.values() if i.state is InteractionState.WAITING]
+    line = [each.interaction_id for each in in_order(map(waiting_of, waiting), state.queues)]
+    assert [each.id for each in floor.line.everybody()] == line == [each.id for each in Line(state).everybody()]
+    for interaction in waiting:
+        before = [each for each in line if state.interactions[each].queue_id == interaction.queue_id]
+        assert floor.line.place(interaction) == before.index(interaction.id) + 1
+    on_hold = [waiting_of(each) for each in waiting if each.held]
+    for agent in state.agents.values():
+        first = floor.line.first_for(agent.profile, now)
+        chosen = choose_waiting(Candidate(agent=agent.profile, idle_since=0), on_hold, state.queues, now)
+        assert (first and first.id) == (chosen and chosen.interaction_id)
