@@ -175,7 +175,7 @@ class Channels:
     def _hangup(self, message: Message) -> list[AnyFact]:
         leg = LegId(message.get("Uniqueid"))
         known = self.known.get(leg)
-        if known is None or (known.channel and known.channel != message.get("Channel") and _is_zombie(message)):
+        if known is None or (known.channel and known.channel != message.get("Channel") and is_shell(message.get("Channel"))):
             return []
         del self.known[leg]
         self.bury(leg)
@@ -238,6 +238,12 @@ def _number(text: str, otherwise: int) -> int:
     return int(text) if text.isascii() and text.isdigit() else otherwise
 
 
-def _is_zombie(message: Message) -> bool:
-    """A masquerade's left-over shell carries the live channel's id but another name."""
-    return message.get("Channel").endswith("<ZOMBIE>") or message.get("Channel").startswith("Surrogate/")
+def is_shell(channel: str) -> bool:
+    """Whether this name is that of a shell: what AMI Bridge leaves of a channel when it takes it out of its dialplan.
+
+    The call goes on under its own name and id. Its shell should be gone in the same moment, but Asterisk 22 puts it back
+    into its list when its thread was quicker (main/channel.c, end of channel_do_masquerade). Then it stays listed until
+    Asterisk restarts, without a call, a thread or a way to hang it up. Measured: one in some hundred calls that were
+    bridged in the very moment in which they began to wait, at 20 calls a second.
+    """
+    return channel.startswith("Surrogate/") or channel.endswith("<ZOMBIE>")

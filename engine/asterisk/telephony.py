@@ -15,7 +15,7 @@ from engine.ami import action as ami
 from engine.ami.client import AmiClient, LinkState
 from engine.ami.codec import Action, Message
 from engine.asterisk import snapshot
-from engine.asterisk.channels import Channels
+from engine.asterisk.channels import Channels, is_shell
 from engine.asterisk.sessions import Sessions
 from engine.domain.commands import AnyCommand, Ask, Bridge, CheckPin, HangUp, Redirect, Release, Resync, RingAgent
 from engine.domain.facts import AgentPhoneChanged, AsteriskLost, AsteriskSeen, BridgeFailed, ControlLost, SeenLeg
@@ -161,7 +161,7 @@ class Telephony:
             try:
                 status = await self._actions.send(ami.core_status())
                 settings = await self._actions.send(ami.core_settings())
-                rows = await self._actions.collect(ami.core_show_channels())
+                rows = await self._channels()
                 devices = await self._actions.collect(ami.device_state_list())
                 dialled = await self._dialled() if self._strangers(rows) else {}
             except CallwrightError as failed:
@@ -226,4 +226,8 @@ class Telephony:
 
     async def live_channels(self) -> list[Message]:
         """Every channel Asterisk holds in our contexts, for `verify`."""
-        return [row for row in await self._actions.collect(ami.core_show_channels()) if snapshot.is_ours(row)]
+        return [row for row in await self._channels() if snapshot.is_ours(row)]
+
+    async def _channels(self) -> list[Message]:
+        rows = await self._actions.collect(ami.core_show_channels())
+        return [row for row in rows if not is_shell(row.get("Channel"))]

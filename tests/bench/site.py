@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from pydantic import SecretStr
 
+from engine.asterisk.channels import is_shell
 from engine.asterisk.render import AgentEndpoint, AsteriskPlan, TrunkEndpoint, render
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, RoutingStep, SkillNeed
 from engine.domain.values import AgentId, LegMode, QueueId
@@ -174,11 +175,15 @@ class BenchSite:
             await database.close()
 
     async def clear(self) -> None:
-        """Hang everybody up and wait until Asterisk holds no channel."""
+        """Hang everybody up and wait until Asterisk holds no call."""
+        await self.asterisk.cli("channel request hangup all")
         async with asyncio.timeout(60):
-            await self.asterisk.cli("channel request hangup all")
-            while "0 active channels" not in await self.asterisk.cli("core show channels count"):  # noqa: ASYNC110
+            while await self._calls():  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
+
+    async def _calls(self) -> list[str]:
+        channels = (await self.asterisk.cli("core show channels concise")).splitlines()
+        return [channel for channel in channels if channel and not is_shell(channel)]
 
     def _files(self) -> dict[str, str]:
         files = render(self._plan)
