@@ -39,7 +39,7 @@ setup: .venv/ready
 	@$(BIN)/python -m engine.lab.setup
 
 setup-test: .venv/ready
-	@$(BIN)/python -m engine.lab.setup --for-tests
+	@$(BIN)/python -m engine.lab.setup --for-tests $(if $(FULL),--full)
 
 demo: setup
 	@$(BIN)/callwright demo $(ARGS)

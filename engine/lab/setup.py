@@ -18,6 +18,7 @@ from engine.lab.tree import Say, SetupFailed, provision
 ROOT: Final = Path(__file__).resolve().parents[2] / ".asterisk"
 _SPEECH: Final = {"espeak-ng": "espeak-ng", "sox": "sox"}
 _FOR_TESTS: Final = {"mosquitto": "mosquitto", "pg_ctl": "postgresql"}
+_FOR_FULL_TESTS: Final = {"buildah": "buildah"}
 _EXTRA_PATHS: Final = ("/usr/sbin", "/usr/local/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
 
 
@@ -48,10 +49,19 @@ def _quietly(command: Sequence[str]) -> bool:
     return subprocess.run(command, env=quiet, capture_output=True, check=False).returncode == 0
 
 
+def _programs(arguments: Sequence[str]) -> dict[str, str]:
+    programs = dict(_SPEECH)
+    if "--for-tests" in arguments:
+        programs |= _FOR_TESTS
+    if "--full" in arguments:
+        programs |= _FOR_FULL_TESTS
+    return programs
+
+
 def main(arguments: Sequence[str]) -> int:
     """Set up; 0 when all is there, 1 with one plain sentence when not."""
     try:
-        need_programs({**_SPEECH, **_FOR_TESTS} if "--for-tests" in arguments else _SPEECH)
+        need_programs(_programs(arguments))
         provision(ROOT)
         speak_all(ROOT / "prompts")
     except CallwrightError as missing:
