@@ -12,6 +12,7 @@ from cli.client import asked
 from cli.office import Noun
 from cli.output import Column, Record, done, words
 from cli.shell import Json, examples, group, unpacked
+from engine.domain.alphabets import AGENT_ENDPOINT
 
 app = group("Agents: who answers, with which skills, and what they do now.")
 
@@ -54,7 +55,7 @@ class Changes(Options, total=False):
 def add(id_: Id, as_json: Json = False, **given: Unpack[Options]) -> None:
     """Add an agent; `callwright agent pin` gives a PIN for signing in by telephone."""
     skills = rolls.levels(given.pop("skill", ()), "--skill")
-    fields = {"id": id_, "name": id_, "endpoint": f"agent-{id_}", "skills": skills, **given}
+    fields = {"id": id_, "name": id_, "endpoint": f"{AGENT_ENDPOINT}{id_}", "skills": skills, **given}
     rolls.add_one(Noun.AGENT, fields, as_json=as_json)
 
 

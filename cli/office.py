@@ -11,11 +11,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from cli.client import Engine, ask, calling, is_served
+from cli.flow_folder import usable_flows
 from cli.output import Record, plain, say
 from cli.shell import settings
 from engine.errors import CallwrightError, Conflict, NotFound
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.domain.values import Value
     from engine.settings import Settings
     from engine.store.definitions import Definitions
@@ -108,8 +111,9 @@ class EngineOffice:
 class StoreOffice:
     """Definitions in the store, for when no engine runs; the next start of the engine reads them."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, flows: Path) -> None:
         self._definitions = definitions
+        self._flows = flows
 
     def _shelf(self, noun: Noun) -> Any:
         return getattr(self._definitions, noun.plural)
@@ -124,6 +128,7 @@ class StoreOffice:
 
     async def add(self, noun: Noun, policy: Value) -> Record:
         """Define a new one."""
+        self._check_flow(policy)
         return _whole(noun, await self._shelf(noun).add(policy))
 
     async def change(self, noun: Noun, id_: str, changes: Record) -> Record:
@@ -131,7 +136,9 @@ class StoreOffice:
         from engine.runtime.reading import changed
 
         shelf = self._shelf(noun)
-        return _whole(noun, await shelf.change(changed(await shelf.show(id_), changes, noun.key)))
+        policy = changed(await shelf.show(id_), changes, noun.key)
+        self._check_flow(policy)
+        return _whole(noun, await shelf.change(policy))
 
     async def remove(self, noun: Noun, id_: str) -> None:
         """Remove one."""
@@ -143,6 +150,20 @@ class StoreOffice:
             await self._definitions.pins.set(id_, secret)
         else:
             await self._definitions.trunks.set_secret(id_, secret)
+
+    def _check_flow(self, policy: Value) -> None:
+        from engine.domain.policy import NumberPolicy
+        from engine.store.checks import check_flow
+
+        if not isinstance(policy, NumberPolicy):
+            return
+        try:
+            flows = usable_flows(self._flows)
+        except OSError as refused:
+            unread = f"{self._flows} cannot be read ({refused.strerror}); see paths.flows"
+            say(f"Warning: nobody knows whether there is a flow {policy.flow}: {unread}.")
+        else:
+            check_flow(policy, flows)
 
 
 def _whole(noun: Noun, policy: Value) -> Record:
@@ -174,7 +195,7 @@ async def _office(settings_: Settings, *, writing: bool) -> AsyncIterator[Office
     if writing:
         refuse_beside_an_engine(settings_)
     async with definitions(settings_, writing=writing) as kept:
-        yield StoreOffice(kept)
+        yield StoreOffice(kept, settings_.paths.flows)
 
 
 @asynccontextmanager

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from cli.installation import give, write_private
 from cli.office import definitions, sqlite_file
+from engine.domain.alphabets import AGENT_ENDPOINT
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from engine.asterisk.render import AgentEndpoint, TrunkEndpoint
     from engine.settings import Settings
 
-PREFIX: Final = "agent-"
-"""Endpoints of this name are ours to define; every other one is the administrator's."""
 PASSWORDS: Final = "phones.json"
 RESCUE: Final = Path(__file__).resolve().parents[1] / "dialplans" / "agi" / "rescue.py"
 
@@ -64,11 +63,8 @@ async def _endpoints(settings: Settings) -> tuple[tuple[AgentEndpoint, ...], tup
     if file is not None and not file.exists():  # noqa: ASYNC240 - one look, nothing else runs
         return (), ()
     async with definitions(settings, writing=False) as kept:
-        codes = [
-            agent.endpoint.removeprefix(PREFIX)
-            for agent in await kept.agents.list()
-            if agent.endpoint.startswith(PREFIX)
-        ]
+        phones = dict.fromkeys(agent.endpoint for agent in await kept.agents.list())  # some share one in shifts
+        codes = [phone.removeprefix(AGENT_ENDPOINT) for phone in phones if phone.startswith(AGENT_ENDPOINT)]
         trunks = [
             TrunkEndpoint(
                 name=trunk.id,

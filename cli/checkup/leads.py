@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.checkup.finding import Finding, fail, ok, warn
+from cli.flow_folder import usable_flows
 from cli.office import Noun, Office, at_office
 from cli.output import Record
-from engine.errors import ConfigError, NotFound
+from engine.errors import NotFound
 
 if TYPE_CHECKING:
     from engine.domain.flow import Flow
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
 
 
 def numbers(settings: Settings) -> Finding:
-    """Definitions may be made in any order, so nothing refuses a number whose flow is still missing; this tells."""
+    """A flow may be taken away after a number was led to it, and it may name queues that come later; this tells."""
     try:
         defined, queues = at_office(_defined, writing=False)
     except NotFound:
         return warn("numbers", "no database to read them from", "callwright db upgrade")
     if not defined:
         return warn("numbers", "none is defined: every call is refused", "callwright number add +44… --flow NAME")
-    flows = _flows(settings)
+    try:
+        flows = usable_flows(settings.paths.flows)
+    except OSError as refused:
+        return fail("numbers", f"{settings.paths.flows} cannot be read: {refused.strerror}", "set paths.flows")
     lost = [number for number in defined if number["flow"] not in flows]
     if lost:
         first = lost[0]
@@ -48,20 +52,6 @@ async def _defined(office: Office) -> tuple[list[Record], set[str]]:
 
 def _used(defined: list[Record]) -> set[str]:
     return {number["flow"] for number in defined}
-
-
-def _flows(settings: Settings) -> dict[str, Flow]:
-    """Usable flows by name; a broken file is another check's business."""
-    from engine.flows.parser import parse
-
-    found = {}
-    for file in sorted(settings.paths.flows.glob("*.yaml")):
-        try:
-            flow = parse(file.read_text(encoding="utf-8"), str(file))
-        except (ConfigError, UnicodeDecodeError):
-            continue
-        found[flow.name] = flow
-    return found
 
 
 def _queues(flow: Flow) -> set[str]:

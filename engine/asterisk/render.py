@@ -13,18 +13,20 @@ from typing import Final, Literal
 
 import msgspec
 
+from engine.domain import alphabets
+from engine.domain.alphabets import Alphabet
 from engine.errors import ConfigError
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 FIXED: Final = (_ROOT / "asterisk-config", _ROOT / "dialplans")
 """Folders of the fixed texts."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
-_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?")
-_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{8,128}")
-_PATH: Final = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
-_CONTACT: Final = re.compile(r"sips?:[A-Za-z0-9_.+@:;=-]{1,200}")
-_E164: Final = re.compile(r"\+[1-9][0-9]{4,14}")
+_SECRET: Final = Alphabet(re.compile(r"[A-Za-z0-9_-]{8,128}"), "8 to 128 letters, digits, _ and -")
+_PATH: Final = Alphabet(
+    re.compile(r"/[A-Za-z0-9_./+-]{1,200}"), "an absolute path of letters, digits, /, _, ., + and -"
+)
+_CONTACT: Final = Alphabet(re.compile(r"sips?:[A-Za-z0-9_.+@:;=-]{1,200}"), "a SIP URI such as sip:1001@192.0.2.1:5060")
+_E164: Final = Alphabet(re.compile(r"\+[1-9][0-9]{4,14}"), "a number in E.164 such as +442079460001")
 
 
 class AgentEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ def _globals(plan: AsteriskPlan, agi_port: str) -> str:
         raise ConfigError(f"{plan.rescue_after_s} is not within 1 to 600", where="rescue_after_s")
     return _pairs(
         {
-            "CW_AGI_HOST": _checked("agi_host", plan.agi_host, _HOST),
+            "CW_AGI_HOST": _checked("agi_host", plan.agi_host, alphabets.HOST),
             "CW_AGI_PORT": agi_port,
             "CW_AGI_SECRET": _checked("agi_secret", plan.agi_secret, _SECRET),
             "CW_RECORDINGS": _checked("recordings_dir", plan.recordings_dir, _PATH),
@@ -138,15 +140,19 @@ def _pjsip(plan: AsteriskPlan, sip_port: str) -> Iterable[str]:
 
 def _trunk(trunk: TrunkEndpoint) -> Iterable[str]:
     where = f"trunks[{trunk.name}]"
-    name = "trunk-" + _checked(f"{where}.name", trunk.name, _NAME)
-    host = _checked(f"{where}.host", trunk.host, _HOST)
+    name = "trunk-" + _checked(f"{where}.name", trunk.name, alphabets.ID)
+    host = _checked(f"{where}.host", trunk.host, alphabets.HOST)
     endpoint = {"aors": name}
     if trunk.username or trunk.password:
+        if not (trunk.username and trunk.password):
+            missing = "user name" if trunk.password else "password"
+            mend = f"see `callwright trunk set {trunk.name} --username` and `callwright trunk secret {trunk.name}`"
+            raise ConfigError(f"it has no {missing}, and needs both or neither", where=where, mend=mend)
         auth = {
             "type": "auth",
             "auth_type": "userpass",
-            "username": _checked(f"{where}.username", trunk.username, _HOST),
-            "password": _checked(f"{where}.password", trunk.password, _SECRET),
+            "username": _checked(f"{where}.username", trunk.username, alphabets.USERNAME),
+            "password": _checked(f"{where}.password", trunk.password, alphabets.PASSWORD),
         }
         yield _section(f"{name}-auth", auth)
         endpoint["outbound_auth"] = f"{name}-auth"
@@ -158,7 +164,7 @@ def _trunk(trunk: TrunkEndpoint) -> Iterable[str]:
 
 def _agent(agent: AgentEndpoint) -> Iterable[str]:
     where = f"agents[{agent.code}]"
-    name = "agent-" + _checked(f"{where}.code", agent.code, _NAME)
+    name = alphabets.AGENT_ENDPOINT + _checked(f"{where}.code", agent.code, alphabets.ID)
     password = _checked(f"{where}.password", agent.password, _SECRET)
     contact = {"contact": _checked(f"{where}.contact", agent.contact, _CONTACT)} if agent.contact else {}
     yield _section(name, {"auth": name, "aors": name}, template="callwright-agent")
@@ -174,10 +180,10 @@ def _pairs(pairs: Mapping[str, str]) -> str:
     return "".join(f"{key} = {value}\n" for key, value in pairs.items())
 
 
-def _checked(where: str, value: str, alphabet: re.Pattern[str]) -> str:
-    if not alphabet.fullmatch(value):
-        shown = "this value" if alphabet is _SECRET else repr(value)
-        raise ConfigError(f"{shown} cannot stand here", where=where, mend=f"it must match {alphabet.pattern}")
+def _checked(where: str, value: str, alphabet: Alphabet) -> str:
+    if not alphabet.allows(value):
+        shown = "this value" if alphabet in (_SECRET, alphabets.PASSWORD) else repr(value)
+        raise ConfigError(f"{shown} cannot stand here", where=where, mend=f"use {alphabet.words}")
     return value
 
 

@@ -31,6 +31,7 @@ from engine.main import sights
 from engine.main.engine import Engine
 from engine.runtime.reading import changed
 from engine.runtime.views import AgentView, QueueView, Skill
+from engine.store.checks import check_flow
 from engine.store.definitions import Shelf, SkillDefinition
 
 Shown = TypeVar("Shown")
@@ -91,12 +92,14 @@ class LiveRoll(Generic[Shown, P]):
     async def add(self, policy: P) -> Shown:
         """Define a new one."""
         async with self._turn:
+            self._fits(policy)
             return await self._told(await self._shelf.add(policy))
 
     async def change(self, id_: str, changes: Mapping[str, Any]) -> Shown:
         """Change some fields."""
         async with self._turn:
             policy = changed(await self._shelf.show(id_), changes, self.key)
+            self._fits(policy)
             return await self._told(await self._shelf.change(policy))
 
     async def remove(self, id_: str) -> None:
@@ -116,6 +119,9 @@ class LiveRoll(Generic[Shown, P]):
 
     def _shown(self, policy: P) -> Shown:
         raise NotImplementedError
+
+    def _fits(self, _policy: P) -> None:
+        """Refuse what names something that only the floor knows."""
 
     def _release(self, id_: str) -> None:
         """Refuse to remove what is in use now."""
@@ -253,6 +259,9 @@ class LiveNumbers(LiveRoll[NumberPolicy, NumberPolicy]):
 
     def _shown(self, policy: NumberPolicy) -> NumberPolicy:
         return policy
+
+    def _fits(self, policy: NumberPolicy) -> None:
+        check_flow(policy, self._engine.floor.state.flows)
 
     def _defined(self, policy: NumberPolicy) -> tuple[AnyFact, ...]:
         return (NumberDefined(number=policy),)

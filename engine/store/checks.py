@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from difflib import get_close_matches
 
 import phonenumbers
 
 from engine.acd import definitions
+from engine.domain import alphabets
+from engine.domain.alphabets import Alphabet
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.errors import ConfigError
+from engine.flows.fields import NAME, NAME_RULE
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-# A PJSIP endpoint's name and a host name both end up in Asterisk's configuration: nothing that could begin a new line.
-_ENDPOINT = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,253})")
-_USERNAME = re.compile(r"[A-Za-z0-9_.@+-]{0,64}")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
+_MUSIC = Alphabet(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), "a class of Asterisk's musiconhold.conf")
+_LANGUAGE = Alphabet(re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}"), "a language tag such as en or zh-CN")
+_FLOW = Alphabet(NAME, NAME_RULE.removeprefix("use "))
 _PIN = re.compile(r"[0-9]{4,8}")
 LONGEST_NAME = 100
+LISTED = 12
+"""So many names a refusal tells of those that are there."""
 
 
 def check_id(kind: str, id_: str) -> None:
-    """Refuse an id that could not be part of a topic, a file name or a line of configuration.
+    """Refuse an id that could not be part of a topic, a file name, a flow or Asterisk's configuration.
 
-    :raises ConfigError: it is not 1 to 64 letters, digits, `_`, `.`, `-`, beginning with a letter or digit.
+    :raises ConfigError: it does not fit `alphabets.ID`.
     """
-    if not _ID.fullmatch(id_):
-        raise ConfigError(
-            f"{id_!r} cannot be an id",
-            where=f"{kind}.id",
-            mend="Use up to 64 letters, digits, _, . and -, beginning with a letter or digit.",
-        )
+    _check_text(id_, alphabets.ID, f"{kind}.id")
 
 
 def check_name(kind: str, id_: str, name: str) -> None:
@@ -63,9 +61,13 @@ def check_agent(agent: AgentProfile, skills: Collection[str]) -> None:
     """
     check_id("agent", agent.id)
     check_name("agent", agent.id, agent.name)
-    _check_text(agent.endpoint, _ENDPOINT, f"agent {agent.id}.endpoint", "the name of a PJSIP endpoint")
+    where = f"agent {agent.id}.endpoint"
+    _check_text(agent.endpoint, alphabets.ENDPOINT, where)
+    if agent.endpoint.startswith(alphabets.AGENT_ENDPOINT):
+        _check_text(agent.endpoint.removeprefix(alphabets.AGENT_ENDPOINT), alphabets.ID, where)
     definitions.check_agent(agent)
-    _check_known(agent.skills, skills, f"agent {agent.id}.skills")
+    for skill in agent.skills:
+        check_known("skill", skill, skills, f"agent {agent.id}.skills")
 
 
 def check_queue(queue: QueuePolicy, skills: Collection[str]) -> None:
@@ -75,11 +77,12 @@ def check_queue(queue: QueuePolicy, skills: Collection[str]) -> None:
     """
     check_id("queue", queue.id)
     check_name("queue", queue.id, queue.name)
-    _check_text(queue.music, _ID, f"queue {queue.id}.music", "the name of a music class")
-    _check_text(queue.language, _LANGUAGE, f"queue {queue.id}.language", "a language tag such as en or zh-CN")
+    _check_text(queue.music, _MUSIC, f"queue {queue.id}.music")
+    _check_text(queue.language, _LANGUAGE, f"queue {queue.id}.language")
     definitions.check_queue(queue)
     for number, step in enumerate(queue.steps, start=1):
-        _check_known((need.skill for need in step.needs), skills, f"queue {queue.id}, step {number}")
+        for need in step.needs:
+            check_known("skill", need.skill, skills, f"queue {queue.id}, step {number}")
 
 
 def check_trunk(trunk: TrunkPolicy) -> None:
@@ -88,10 +91,24 @@ def check_trunk(trunk: TrunkPolicy) -> None:
     :raises ConfigError: id, host, port or user name cannot be used.
     """
     check_id("trunk", trunk.id)
-    _check_text(trunk.host, _HOST, f"trunk {trunk.id}.host", "a host name or address")
-    _check_text(trunk.username, _USERNAME, f"trunk {trunk.id}.username", "a SIP user name")
+    _check_text(trunk.host, alphabets.HOST, f"trunk {trunk.id}.host")
+    if trunk.username:
+        _check_text(trunk.username, alphabets.USERNAME, f"trunk {trunk.id}.username")
     if not 1 <= trunk.port <= 65_535:
         raise ConfigError(f"{trunk.port} is no port", where=f"trunk {trunk.id}.port", mend="Use 1 to 65535.")
+
+
+def check_trunk_secret(trunk_id: str, secret: str) -> None:
+    """Refuse a carrier's password that could not stand in Asterisk's configuration; none at all is no fault.
+
+    :raises ConfigError: it does not fit `alphabets.PASSWORD`. The text never shows it.
+    """
+    if secret and not alphabets.PASSWORD.allows(secret):
+        raise ConfigError(
+            "the password holds what Asterisk's configuration cannot",
+            where=f"trunk {trunk_id}.secret",
+            mend=f"Use {alphabets.PASSWORD.words}.",
+        )
 
 
 def e164(number: str) -> str:
@@ -110,21 +127,38 @@ def e164(number: str) -> str:
 
 
 def check_number(number: NumberPolicy) -> None:
-    """Refuse an inbound number that leads nowhere.
+    """Refuse an inbound number whose flow has no name that a flow could have.
 
-    :raises ConfigError: the flow has no name that a flow could have.
+    :raises ConfigError: see above.
     """
-    _check_text(number.flow, _ID, f"number {number.e164}.flow", "a flow's name")
+    _check_text(number.flow, _FLOW, f"number {number.e164}.flow")
 
 
-def _check_known(used: Iterable[str], skills: Collection[str], where: str) -> None:
-    for skill in used:
-        if skill not in skills:
-            raise ConfigError(
-                f"there is no skill {skill!r}", where=where, mend="Add it first, or use one of `callwright skill list`."
-            )
+def check_flow(number: NumberPolicy, flows: Collection[str]) -> None:
+    """Refuse an inbound number whose callers would be refused, as its flow is none of `flows`.
+
+    The store itself cannot know: flows are files, and the floor's own.
+
+    :raises ConfigError: see above.
+    """
+    check_number(number)
+    otherwise = "Put its file into paths.flows, or use `callwright flow activate FILE` at a running engine."
+    check_known("flow", number.flow, flows, f"number {number.e164}.flow", otherwise)
 
 
-def _check_text(text: str, shape: re.Pattern[str], where: str, what: str) -> None:
-    if not shape.fullmatch(text):
-        raise ConfigError(f"{text!r} is not {what}", where=where, mend="Use letters, digits and the usual marks.")
+def check_known(kind: str, name: str, known: Collection[str], where: str, otherwise: str = "Add it first.") -> None:
+    """Refuse a name that nothing of its kind bears.
+
+    :raises ConfigError: it is not among `known`; the mend tells the nearest and what there is, or else `otherwise`.
+    """
+    if name in known:
+        return
+    near = get_close_matches(name[:LONGEST_NAME], known, n=1)
+    names = ", ".join(sorted(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
+    mends = (f"Did you mean {near[0]}?" if near else otherwise, f"Known: {names}." if known else "There is none yet.")
+    raise ConfigError(f"there is no {kind} {name!r}", where=where, mend=" ".join(mends))
+
+
+def _check_text(text: str, alphabet: Alphabet, where: str) -> None:
+    if not alphabet.allows(text):
+        raise ConfigError(f"{text!r} cannot stand here", where=where, mend=f"Use {alphabet.words}.")

@@ -177,12 +177,7 @@ class TrunkShelf(Shelf[TrunkPolicy]):
         :raises NotFound: there is no such trunk.
         :raises ConfigError: it could not stand in a line of Asterisk's configuration.
         """
-        if not secret.isprintable() or any(mark in secret for mark in ";\\"):
-            raise ConfigError(
-                "the password holds what Asterisk's configuration cannot",
-                where=f"trunk {id_}.secret",
-                mend="Avoid ; and \\.",
-            )
+        checks.check_trunk_secret(id_, secret)
         async with self._database.writing() as connection:
             done = await connection.execute(update(self._table).where(self._table.c.id == id_).values(secret=secret))
             if done.rowcount == 0:
@@ -224,8 +219,7 @@ async def _checked_unit(connection: AsyncConnection, unit: UnitDefinition) -> Un
             raise ConfigError(
                 "a unit cannot lie below itself", where=f"unit {unit.id}.parent", mend="Use another parent."
             )
-        if above not in parents:
-            raise ConfigError(f"there is no unit {above!r}", where=f"unit {unit.id}.parent", mend="Add it first.")
+        checks.check_known("unit", above, parents, f"unit {unit.id}.parent")
         above = parents[above]
     return unit
 
@@ -266,5 +260,4 @@ async def _ids(connection: AsyncConnection, row: type[Row]) -> set[str]:
 
 
 async def _check_unit(connection: AsyncConnection, unit: str, where: str) -> None:
-    if unit not in await _ids(connection, Unit):
-        raise ConfigError(f"there is no unit {unit!r}", where=f"{where}.unit", mend="Add it first, or use main.")
+    checks.check_known("unit", unit, await _ids(connection, Unit), f"{where}.unit")

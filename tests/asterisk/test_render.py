@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.asterisk.render import AgentEndpoint, AsteriskPlan, TrunkEndpoint, render
+from engine.domain import alphabets
+from engine.domain.policy import AgentProfile, TrunkPolicy
+from engine.domain.values import AgentId
 from engine.errors import ConfigError
+from engine.store import checks
 
 PLAN = AsteriskPlan(
     ami_port=5038,
@@ -92,6 +96,10 @@ def test_the_engines_rights_are_the_least_that_work() -> None:
         ({"agents": (AgentEndpoint(code="1", password="12345678", contact="sip:a\n"),)}, "agents[1].contact"),
         ({"agents": (AgentEndpoint(code="1", password="12345678"),) * 2}, "agents"),
         ({"trunks": (TrunkEndpoint(name="t", host="h;x"),)}, "trunks[t].host"),
+        ({"trunks": (TrunkEndpoint(name="t", host="h", username="us"),)}, "trunks[t]"),
+        ({"trunks": (TrunkEndpoint(name="t", host="h", password="p"),)}, "trunks[t]"),
+        ({"trunks": (TrunkEndpoint(name="t", host="h", username="u:s", password="p"),)}, "trunks[t].username"),
+        ({"trunks": (TrunkEndpoint(name="t", host="h", username="us", password="p;q"),)}, "trunks[t].password"),
     ],
 )
 def test_what_cannot_stand_in_its_place_is_refused_by_name(change: dict[str, object], field: str) -> None:
@@ -115,6 +123,37 @@ def test_no_text_writes_a_line_or_a_section_of_its_own(code: str, password: str,
         return
     expected = {"callwright-udp", "trunk-carrier", "trunk-carrier-auth", "trunk-carrier-from", f"agent-{code}"}
     assert sections(text).keys() == expected
+
+
+@given(
+    st.from_regex(alphabets.ID.shape, fullmatch=True),
+    st.from_regex(alphabets.HOST.shape, fullmatch=True),
+    st.from_regex(alphabets.USERNAME.shape, fullmatch=True),
+    st.from_regex(alphabets.PASSWORD.shape, fullmatch=True),
+)
+def test_what_the_store_accepts_is_rendered(id_: str, host: str, username: str, password: str) -> None:
+    checks.check_trunk(TrunkPolicy(id=id_, host=host, username=username))
+    checks.check_trunk_secret(id_, password)
+    checks.check_agent(AgentProfile(id=AgentId(id_), name="Ada", endpoint=f"agent-{id_}"), ())
+    trunk = TrunkEndpoint(name=id_, host=host, username=username, password=password)
+    agent = AgentEndpoint(code=id_, password="phone-pass-1")
+    found = sections(render(msgspec.structs.replace(PLAN, trunks=(trunk,), agents=(agent,)))["callwright_pjsip.conf"])
+    assert found[f"trunk-{id_}-auth"][0]["username"] == username
+    assert found[f"trunk-{id_}-auth"][0]["password"] == password
+    assert found[f"trunk-{id_}-from"][0]["match"] == host
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_what_cannot_be_rendered_is_not_stored(id_: str, host: str, username: str, password: str) -> None:
+    trunk = TrunkEndpoint(name=id_, host=host, username=username or "us", password=password or "p")
+    try:
+        checks.check_trunk(TrunkPolicy(id=id_, host=host, username=username))
+        checks.check_trunk_secret(id_, password)
+    except ConfigError:
+        with pytest.raises(ConfigError):
+            render(msgspec.structs.replace(PLAN, trunks=(trunk,)))
+    else:
+        render(msgspec.structs.replace(PLAN, trunks=(trunk,)))
 
 
 def test_a_call_that_comes_in_meets_only_strict_patterns() -> None:

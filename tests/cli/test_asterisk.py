@@ -46,6 +46,26 @@ def test_render_hides_secrets(callwright: Callwright, config: Path, tmp_path: Pa
     assert "trunk-password" in files["callwright_pjsip.conf"]
 
 
+def test_a_carriers_name_and_password_as_carriers_give_them(callwright: Callwright, tmp_path: Path) -> None:
+    callwright("trunk", "add", "a", "--host", "sip.example.com", "--username", "+44207946@sip.example.com")
+    told = callwright("asterisk", "render")
+    assert told.code == 2
+    assert "it has no password" in told.err
+    assert "callwright trunk secret a" in told.err
+    callwright("trunk", "secret", "a", typed="p@ss\n")
+    assert callwright("asterisk", "render", "--to", str(tmp_path / "look")).code == 0
+    written = texts(tmp_path / "look")["callwright_pjsip.conf"]
+    assert "username = +44207946@sip.example.com\npassword = p@ss\n" in written
+
+
+def test_agents_who_share_a_phone_in_shifts(callwright: Callwright) -> None:
+    callwright("agent", "add", "1001")
+    callwright("agent", "add", "1002", "--endpoint", "agent-1001")
+    told = callwright("asterisk", "render")
+    assert told.code == 0
+    assert told.out.count("[agent-1001](callwright-agent)") == 1
+
+
 def test_phones_keep_their_passwords(callwright: Callwright, data: Path, tmp_path: Path) -> None:
     callwright("agent", "add", "1001")
     callwright("asterisk", "render", "--to", str(tmp_path / "one"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.flow_folder import usable_flows
 from cli.rolls import levels
 from engine.errors import UsageError
 from tests.cli import keys
@@ -141,6 +142,40 @@ def test_a_wrong_definition_names_the_field(callwright: Callwright) -> None:
     assert callwright("number", "add", "0123", "--flow", "main-en").code == 2
     assert callwright("queue", "add", "q", "--step", "soon sales").code == 2
     assert callwright("queue", "set", "q", "--step", "5 sales").code == 2
+
+
+def test_a_number_leads_to_a_flow_that_is_there(callwright: Callwright) -> None:
+    told = callwright("number", "add", "+442079460001", "--flow", "main-ne", "--json")
+    assert (told.code, told.error["where"]) == (2, "number +442079460001.flow")
+    assert told.error["what"] == "there is no flow 'main-ne'"
+    assert told.error["mend"] == "Did you mean main-en? Known: main-en, main-zh."
+    assert callwright("number", "add", "+442079460001", "--flow", "main-en").err == ""
+    assert callwright("number", "set", "+442079460001", "--flow", "sales").code == 2
+    assert callwright("number", "show", "+442079460001", "--json").json["flow"] == "main-en"
+
+
+def test_a_flow_folder_that_cannot_be_read_is_a_warning(callwright: Callwright, config: Path) -> None:
+    callwright("db", "upgrade")
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("/ivr_flows", "/nowhere"), encoding="utf-8")
+    told = callwright("number", "add", "+442079460001", "--flow", "main-ne")
+    assert told.code == 0
+    assert "nobody knows whether there is a flow main-ne" in told.err
+    assert "/nowhere cannot be read (No such file or directory); see paths.flows" in told.err
+
+
+def test_a_broken_flow_file_is_no_flow(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"\xff")
+    (tmp_path / "b.yaml").write_text("flow: b\n", encoding="utf-8")
+    (tmp_path / "c.txt").write_text("no flow file", encoding="utf-8")
+    assert usable_flows(tmp_path) == {}
+
+
+def test_a_skill_that_is_not_there_is_met_with_the_nearest(callwright: Callwright) -> None:
+    callwright("skill", "add", "sales")
+    told = callwright("queue", "add", "q", "--need", "sale=3", "--json")
+    assert (told.code, told.error["where"]) == (2, "queue q, step 1")
+    assert told.error["mend"] == "Did you mean sales? Known: sales."
 
 
 def test_nothing_is_changed_behind_a_starting_engine(callwright: Callwright, data: Path) -> None:

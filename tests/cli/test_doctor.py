@@ -42,7 +42,7 @@ def test_for_people(callwright: Callwright) -> None:
     assert "failed" in told.out.splitlines()[-1]
 
 
-def test_numbers_lead_somewhere(callwright: Callwright) -> None:
+def test_numbers_lead_somewhere(callwright: Callwright, config: Path) -> None:
     def numbers() -> tuple[str, str, str]:
         found = next(item for item in callwright("doctor", "--json").json["items"] if item["name"] == "numbers")
         return found["verdict"], found["evidence"], found["mend"]
@@ -50,7 +50,11 @@ def test_numbers_lead_somewhere(callwright: Callwright) -> None:
     assert numbers()[0] == "warn"  # no database
     callwright("db", "upgrade")
     assert numbers()[:2] == ("warn", "none is defined: every call is refused")
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("/ivr_flows", "/nowhere"), encoding="utf-8")
     callwright("number", "add", "+442079460001", "--flow", "main-enn")
+    assert "/nowhere cannot be read: No such file" in numbers()[1]
+    config.write_text(text, encoding="utf-8")
     assert numbers()[0::2] == ("fail", "callwright number set +442079460001 --flow main-en")
     callwright("number", "set", "+442079460001", "--flow", "main-en")
     assert "sales (flow main-en), support (flow main-en)" in numbers()[1]

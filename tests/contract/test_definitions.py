@@ -12,6 +12,7 @@ import pytest
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, RoutingStep, SkillNeed, Strategy, TrunkPolicy
 from engine.domain.values import SECOND, AgentId, LegMode, Prompt, QueueId
 from engine.errors import ConfigError, Conflict, NotFound, RefusedByRule
+from engine.store.checks import check_known
 from engine.store.database import Database
 from engine.store.definitions import Definitions, SkillDefinition, UnitDefinition
 
@@ -91,7 +92,11 @@ async def test_the_five_verbs(defined: Definitions) -> None:
     [
         (agent(id="a/b"), "agent.id"),
         (agent(id=""), "agent.id"),
-        (agent(id="x" * 65), "agent.id"),
+        (agent(id="x" * 41), "agent.id"),
+        (agent(id="."), "agent.id"),
+        (agent(id="10.01"), "agent.id"),
+        (agent(endpoint="agent-10.01"), "endpoint"),  # ours to define, so it must fit Asterisk's files
+        (agent(endpoint="agent-"), "endpoint"),
         (agent(name=" "), "name"),
         (agent(name="a\nb"), "name"),
         (agent(endpoint="a\n[b]"), "endpoint"),
@@ -113,6 +118,7 @@ async def test_agents_who_could_not_work_are_refused(defined: Definitions, bad: 
 @pytest.mark.parametrize(
     ("bad", "field"),
     [
+        (queue(id="sales.uk"), "queue.id"),  # no flow could name it
         (queue(music="x\ny"), "music"),
         (queue(language="no language"), "language"),
         (queue(steps=()), "queue sales"),
@@ -133,7 +139,21 @@ async def test_queues_that_could_not_route_are_refused(defined: Definitions, bad
     assert field in refused.value.where
 
 
-@pytest.mark.parametrize("changes", [{"host": "a b"}, {"host": ""}, {"port": 0}, {"username": "x\n"}, {"id": "#"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": "a b"},
+        {"host": ""},
+        {"host": "sip.example.net."},
+        {"port": 0},
+        {"username": "x\n"},
+        {"username": "x;y"},
+        {"id": "#"},
+        {"id": "."},
+        {"id": "carrier.a"},
+        {"id": "x" * 41},
+    ],
+)
 async def test_trunks_that_asterisk_could_not_read_are_refused(defined: Definitions, changes: dict[str, Any]) -> None:
     good = TrunkPolicy(id="carrier", host="192.0.2.1")
     with pytest.raises(ConfigError):
@@ -149,8 +169,26 @@ async def test_a_trunks_password_is_kept_apart(defined: Definitions) -> None:
     assert await defined.trunks.secret("carrier") == "s3cret"
     with pytest.raises(ConfigError):
         await defined.trunks.set_secret("carrier", "a\n[b]")
+    with pytest.raises(ConfigError) as refused:
+        await defined.trunks.set_secret("carrier", "s3;cret")
+    assert "s3;cret" not in str(refused.value)
     with pytest.raises(NotFound):
         await defined.trunks.set_secret("other", "x")
+
+
+async def test_what_is_not_there_is_met_with_the_nearest_and_the_list(defined: Definitions) -> None:
+    with pytest.raises(ConfigError) as refused:
+        await defined.agents.add(agent(skills={"sale": 3}))
+    assert refused.value.mend == "Did you mean sales? Known: sales, zh."
+    with pytest.raises(ConfigError) as refused:
+        await defined.agents.add(agent(skills={"karate": 3}))
+    assert refused.value.mend == "Add it first. Known: sales, zh."
+    with pytest.raises(ConfigError) as refused:
+        await defined.queues.add(queue(unit="mian"))
+    assert refused.value.mend == "Did you mean main? Known: main."
+    with pytest.raises(ConfigError) as refused:
+        check_known("skill", "s30", [f"s{number}" for number in range(10, 30)], "agent 1.skills")
+    assert refused.value.mend.endswith("s20, s21 and 8 more.")
 
 
 async def test_what_is_used_is_not_removed(defined: Definitions) -> None:

@@ -77,6 +77,16 @@ async def test_numbers_skills_and_trunks(house: House) -> None:
     assert [trunk.id for trunk in await house.console.trunks.list()] == ["carrier"]
 
 
+async def test_a_number_leads_to_a_live_flow(house: House) -> None:
+    with pytest.raises(ConfigError, match="no flow 'mian'") as refused:
+        await house.console.numbers.add(NumberPolicy(e164="+442079460001", flow="mian"))
+    assert refused.value.mend.startswith("Did you mean main? Known: ")
+    await house.console.numbers.add(NumberPolicy(e164="+442079460001", flow="main"))
+    with pytest.raises(ConfigError, match="no flow"):
+        await house.console.numbers.change("+442079460001", {"flow": "gone"})
+    assert (await house.console.numbers.show("+442079460001")).flow == "main"
+
+
 async def test_a_queue_closes_and_opens(house: House) -> None:
     assert (await house.console.queues.close("sales")).open is False
     assert house.engine.floor.state.queues[QueueId("sales")].open is False
