@@ -55,6 +55,7 @@ def _ended(ended: Mapping[str, int]) -> Iterable[Reading]:
 def _work(engine: Engine) -> Iterable[Reading]:
     yield _counter("facts_handled", "Facts handled since the engine started", engine.loop.handled)
     yield _gauge("facts_backlog", "Facts waiting to be handled", engine.loop.backlog)
+    yield _counter("facts_dropped", "Facts dropped by a full inbox, and looked up afterwards", engine.loop.dropped)
     yield _gauge("journal_seq", "The journal's last fact", engine.journal.last_seq)
     yield _gauge("journal_durable_seq", "The journal's last fact on disk", engine.journal.durable_seq)
     yield _gauge("store_behind", "1 while too much waits to be written", float(engine.clerk.behind))

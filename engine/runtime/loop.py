@@ -11,7 +11,25 @@ import structlog
 
 from engine.domain.commands import AnyCommand, Publish, Resync
 from engine.domain.events import AnyEvent
-from engine.domain.facts import AnyFact, AsteriskSeen, ClockStepped, TimePassed
+from engine.domain.facts import (
+    AgentLegIdled,
+    AgentPhoneChanged,
+    AnyFact,
+    Asked,
+    AsteriskLost,
+    AsteriskSeen,
+    BridgeFailed,
+    ClockStepped,
+    ControlGained,
+    ControlLost,
+    LegAnswered,
+    LegEnded,
+    LegHeld,
+    LegJoined,
+    LegLeft,
+    RingFailed,
+    TimePassed,
+)
 from engine.errors import BrokenInvariant
 from engine.floor import Floor
 from engine.runtime.clock import Clock
@@ -22,6 +40,25 @@ log = structlog.get_logger(__name__)
 SLICE = 200
 """Facts handled before other tasks get their turn: about 10 ms of work at the most."""
 INBOX_LIMIT = 100_000
+COMES_AGAIN = (
+    ControlGained,
+    ControlLost,
+    Asked,
+    LegHeld,
+    LegAnswered,
+    LegEnded,
+    LegJoined,
+    LegLeft,
+    RingFailed,
+    BridgeFailed,
+    AgentLegIdled,
+    AgentPhoneChanged,
+    AsteriskSeen,
+)
+"""What a full inbox may drop: a comparison from blindness sets it right, or the dialplan asks again.
+
+Not a caller's arrival: the edge knows his channel by then, so no comparison would take him for new. Nor a person's wish
+or a definition, which nobody repeats. These are as many as people make, and taken in whatever the length."""
 WALL_CHECK_S = 10.0
 
 
@@ -65,6 +102,8 @@ class FloorLoop:
         self._wake = asyncio.Event()
         self._full = False
         self.handled = 0
+        self.dropped = 0
+        """Facts that a full inbox dropped."""
         self.last_seq = 0
 
     def observe(self, observer: Callable[[int, AnyEvent], None]) -> None:
@@ -72,15 +111,18 @@ class FloorLoop:
         self._observers.append(observer)
 
     def put(self, fact: AnyFact) -> None:
-        """Hand over one fact. A full inbox drops it and asks for a comparison with Asterisk once it is drained."""
-        if len(self._inbox) >= INBOX_LIMIT:
-            self._full = True
-            return
-        self._inbox.append(fact)
+        """Hand over one fact. A full inbox drops what comes again, and compares with Asterisk once it is drained."""
         self._wake.set()
+        if len(self._inbox) < INBOX_LIMIT or not isinstance(fact, COMES_AGAIN):
+            self._inbox.append(fact)
+            return
+        self.dropped += 1
+        if not self._full:
+            self._full = True
+            log.warning("more facts than can be handled: some are dropped, and looked up afterwards")
 
     async def run(self, on_overflow: Callable[[], None] = lambda: None) -> None:
-        """Handle facts and deadlines until cancelled."""
+        """Handle facts and deadlines until cancelled. `on_overflow` asks for a comparison with Asterisk."""
         next_wall_check = self.clock.now() + round(WALL_CHECK_S * 1_000_000)
         while True:
             if not self._inbox:
@@ -96,6 +138,8 @@ class FloorLoop:
                 self.handle(TimePassed())
             if self._full and not self._inbox:
                 self._full = False
+                log.warning("the facts are handled; comparing with Asterisk", dropped=self.dropped)
+                self.handle(AsteriskLost())  # what was dropped may have taken something away: see `floor.resync`
                 on_overflow()
             await asyncio.sleep(0)
 
