@@ -113,7 +113,10 @@ def _exit_code(error_id: str) -> int:
 
 def no_engine(socket: Path) -> NoEngine:
     """What a command says that cannot do without."""
-    return NoEngine(f"no engine is running at {socket}", mend="start it with `callwright serve`")
+    return NoEngine(
+        f"no engine is running at {socket}",
+        mend="start it with `callwright serve`; one that runs with other settings is found by --config FILE",
+    )
 
 
 @asynccontextmanager

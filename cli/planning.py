@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from engine.asterisk.render import AgentEndpoint, TrunkEndpoint
     from engine.settings import Settings
 
+SETTINGS: Final = {
+    "ami_secret": "asterisk.ami_secret",
+    "agi_secret": "asterisk.agi_secret",
+    "agi_host": "asterisk.agi_bind",
+    "recordings_dir": "asterisk.recordings_inside",
+    "rescue_spool_dir": "asterisk.rescue_spool_inside",
+    "site_number": "site.number",
+    "agi_port": "asterisk.agi_port",
+}
+"""Where the settings file says what a field of the plan holds."""
 PASSWORDS: Final = "phones.json"
 RESCUE: Final = Path(__file__).resolve().parents[1] / "dialplans" / "agi" / "rescue.py"
 
@@ -53,7 +63,11 @@ def rendered(settings: Settings) -> dict[str, str]:
         language="zh" if settings.site.language.startswith("zh") else "en",
         site_number=settings.site.number,
     )
-    return render(plan)
+    try:
+        return render(plan)
+    except ConfigError as wrong:
+        wrong.where = SETTINGS.get(wrong.where, wrong.where)
+        raise
 
 
 async def _endpoints(settings: Settings) -> tuple[tuple[AgentEndpoint, ...], tuple[TrunkEndpoint, ...]]:

@@ -106,8 +106,8 @@ class AgiServer:
         if len(secret) < SECRET_CHARACTERS:
             raise ConfigError(
                 f"the FastAGI secret has {len(secret)} characters",
-                where="agi.secret",
-                mend=f"use {SECRET_CHARACTERS} or more, from a random source",
+                where="asterisk.agi_secret",
+                mend=f"use {SECRET_CHARACTERS} or more, e.g. of `openssl rand -hex 16`; then `callwright asterisk apply`",
             )
         self.stats: Counter[str] = Counter()
         self._bind = bind
@@ -180,7 +180,7 @@ class AgiServer:
         except OSError as error:
             raise ConfigError(
                 f"FastAGI cannot listen on {self._bind[0]}:{self._bind[1]}: {error.strerror or error}",
-                where="agi.bind",
+                where="asterisk.agi_bind, asterisk.agi_port",
                 mend="choose a free port and an address of this machine",
             ) from error
         self._port = listener.getsockname()[1]

@@ -31,7 +31,7 @@ class EmbeddedBroker:
 
     def __init__(self, port: int = 0) -> None:
         if not 0 <= port < 65536:
-            raise ConfigError(f"{port} is no port", where="bus.port", mend="use 0 (any free one) to 65535")
+            raise ConfigError(f"{port} is no port", where="mqtt.port", mend="use 0 (any free one) to 65535")
         self.port = port
         self._broker: Broker | None = None
         self._server: asyncio.Server | None = None
@@ -56,8 +56,8 @@ class EmbeddedBroker:
                 raise
             raise Conflict(
                 f"port {self.port} is taken, perhaps by another MQTT broker",
-                where="the embedded MQTT broker",
-                mend="choose another port (0 takes a free one), or use that broker",
+                where="mqtt.port",
+                mend="choose another port (0 takes a free one), or use that broker: mqtt.embedded = false",
             ) from None
         self.port = self._server.sockets[0].getsockname()[1]
 

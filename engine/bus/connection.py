@@ -73,18 +73,18 @@ class BrokerAddress(Value):
         try:
             checked_id(self.identifier, what="client_id")
         except UsageError as bad:
-            raise ConfigError(bad.what, where="bus.client_id", mend=bad.mend) from None
+            raise ConfigError(bad.what, where="the MQTT client_id", mend=bad.mend) from None
         if not 0 < self.port < 65536:
-            raise ConfigError(f"{self.port} is no port", where="bus.port", mend="use 1 to 65535; MQTT's own is 1883")
+            raise ConfigError(f"{self.port} is no port", where="mqtt.port", mend="use 1 to 65535; MQTT's own is 1883")
         if self.keepalive_s < 1 or self.timeout_s <= 0:
-            raise ConfigError("times must be positive", where="bus.keepalive_s, bus.timeout_s")
+            raise ConfigError("times must be positive", where="the MQTT keepalive_s, timeout_s")
         if bool(self.cert_file) != bool(self.key_file) or (self.cert_file and not self.ca_file):
-            raise ConfigError("cert_file and key_file go together, with ca_file", where="bus.cert_file")
+            raise ConfigError("cert_file and key_file go together, with ca_file", where="the MQTT cert_file, key_file")
         if not (self.ca_file or self.plain_text or is_loopback(self.host)):
             raise ConfigError(
                 f"plain text to {self.host} would show every event to the network",
-                where="bus.ca_file",
-                mend="give the broker's certificate authority, or set plain_text = true on a network of your own",
+                where="mqtt.ca_file",
+                mend="give the broker's certificate authority, or set mqtt.plain_text = true on a network of your own",
             )
 
     def tls_context(self) -> ssl.SSLContext | None:
@@ -99,9 +99,7 @@ class BrokerAddress(Value):
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file)
         except (OSError, ValueError) as bad:
-            raise ConfigError(
-                f"the broker's certificates cannot be used: {bad}", where="bus.ca_file, bus.cert_file, bus.key_file"
-            ) from bad
+            raise ConfigError(f"the broker's certificates cannot be used: {bad}", where="mqtt.ca_file") from bad
         return context
 
 

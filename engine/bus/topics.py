@@ -129,7 +129,7 @@ def site_prefix(site: str) -> str:
     try:
         return f"callwright/v{VERSION}/{checked_id(site, what='site')}"
     except UsageError as bad:
-        raise ConfigError(bad.what, where="bus.site", mend=bad.mend) from None
+        raise ConfigError(bad.what, where="site.name", mend=bad.mend) from None
 
 
 def topic(site: str, kind: str, subject: str, leaf: str) -> str:

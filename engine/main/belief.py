@@ -65,7 +65,11 @@ def seed_of(directory: Path) -> str:
     """
     paths = segment_paths(directory)
     if not paths:
-        raise NotFound("there is no journal here", where=str(directory), mend="give the folder that `serve` writes")
+        raise NotFound(
+            "there is no journal here",
+            where=str(directory),
+            mend="give the folder that `serve` writes, or its settings",
+        )
     return read_header(paths[0]).seed
 
 
@@ -137,7 +141,7 @@ def explain(directory: Path, interaction_id: str) -> list[Explanation]:
     """Every decision about this interaction, recomputed with tracing.
 
     Raises:
-        NotFound: the journal knows no decision about it.
+        NotFound: the journal knows no decision about it; the text says where the caller is instead.
     """
     seed = seed_of(directory)
     first = _first_mention(directory, interaction_id)
@@ -154,12 +158,31 @@ def explain(directory: Path, interaction_id: str) -> list[Explanation]:
         if found and _is_over(commands, interaction_id):
             break
     if not found:
-        raise NotFound(
-            f"no decision about {interaction_id} in the journal",
-            where=str(directory),
-            mend="see `callwright interaction list`; a caller who left in the flow was never matched",
-        )
+        raise _undecided(floor, interaction_id)
     return found
+
+
+def _undecided(floor: Floor, interaction_id: str) -> NotFound:
+    """Where somebody is for whom no agent was found, by the journal's end."""
+    call = floor.interaction(interaction_id)
+    if call is None:
+        return NotFound(
+            "it is over, and no agent was ever chosen for it",
+            where=interaction_id,
+            mend=f"see `callwright interaction show {interaction_id}`: in the flow, or still waiting, the caller left",
+        )
+    if call.queue_id is not None:
+        return NotFound(
+            f"it is {call.state} in queue {call.queue_id}, and no agent who fits has been free yet",
+            where=interaction_id,
+            mend=f"see `callwright queue show {call.queue_id}` for what is needed, and `callwright agent list`",
+        )
+    place = f" at node {call.flow.node} of flow {call.flow.flow}" if call.flow is not None else ""
+    return NotFound(
+        f"it is {call.state}{place}, and no agent has been looked for yet",
+        where=interaction_id,
+        mend="one is looked for as soon as the flow puts the caller into a queue; ask again then",
+    )
 
 
 def _first_mention(directory: Path, interaction_id: str) -> int:

@@ -402,10 +402,11 @@ async def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = AgiServer(("127.0.0.1", port), secret=SECRET, allow=LOOPBACK, admit=admit_all, serve=serve_nothing)
-        with pytest.raises(ConfigError, match=str(port)):
+        with pytest.raises(ConfigError, match=str(port)) as refused:
             await server.run()
+        assert refused.value.where == "asterisk.agi_bind, asterisk.agi_port"
 
 
 def test_a_short_secret_is_refused() -> None:
-    with pytest.raises(ConfigError, match="secret"):
+    with pytest.raises(ConfigError, match=r"^asterisk\.agi_secret: .* 5 characters"):
         AgiServer(("127.0.0.1", 0), secret="short", allow=[ip_network("::1/128")], admit=admit_all, serve=serve_nothing)

@@ -174,4 +174,4 @@ def test_plain_text_off_this_machine_must_be_said_aloud(tmp_path: Path) -> None:
     for ca_file in (str(not_a_certificate), str(tmp_path / "missing.pem")):
         with pytest.raises(ConfigError) as refused:
             BrokerAddress(ca_file=ca_file).tls_context()
-        assert "bus.ca_file" in refused.value.where
+        assert "mqtt.ca_file" in refused.value.where

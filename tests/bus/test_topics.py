@@ -118,7 +118,7 @@ def test_evil_ids_and_sites_are_refused(evil: str) -> None:
         checked_id(evil, what="agent id")
     with pytest.raises(ConfigError) as refusal:
         topic(evil, "agent", "anna", "state")
-    assert refusal.value.where == "bus.site"
+    assert refusal.value.where == "site.name"
     with pytest.raises(ConfigError):
         Announcer(evil)
     if evil:

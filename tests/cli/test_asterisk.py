@@ -46,6 +46,15 @@ def test_render_hides_secrets(callwright: Callwright, config: Path, tmp_path: Pa
     assert "trunk-password" in files["callwright_pjsip.conf"]
 
 
+def test_a_setting_that_cannot_be_rendered_is_named_as_it_is_written(callwright: Callwright, config: Path) -> None:
+    text = config.read_text(encoding="utf-8")
+    for line, setting in (('agi_bind = "a b"', "asterisk.agi_bind"), ('ami_secret = "a;b"', "asterisk.ami_secret")):
+        kept = "\n".join(old for old in text.splitlines() if not old.startswith(line.split(" =")[0]))
+        config.write_text(f"{kept}\n{line}\n", encoding="utf-8")
+        told = callwright("asterisk", "render", "--json")
+        assert (told.code, told.error["where"]) == (2, setting)
+
+
 def test_a_carriers_name_and_password_as_carriers_give_them(callwright: Callwright, tmp_path: Path) -> None:
     callwright("trunk", "add", "a", "--host", "sip.example.com", "--username", "+44207946@sip.example.com")
     told = callwright("asterisk", "render")
