@@ -201,6 +201,13 @@ class StoreWentBack(StoreUnavailable):
     error_id = "store-went-back"
 
 
+class StoreBroken(StoreUnavailable):
+    """The database is there and damaged; trying again mends nothing. A running engine goes on with its journal alone."""
+
+    error_id = "store-broken"
+    exit_code = 2
+
+
 class StoreTooNew(ConfigError):
     """The database (or a journal line) was made by a newer Callwright than this one."""
 

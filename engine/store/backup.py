@@ -11,12 +11,13 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy import URL
 
 from engine.errors import ConfigError, Conflict, NotFound, StoreUnavailable
-from engine.store.database import parse_url
+from engine.store.database import is_damage, parse_url
 from engine.store.files import PRIVATE, sync_directory
 
 PAGES_AT_ONCE = 1_000
@@ -50,6 +51,9 @@ async def backup(url: str, path: Path) -> None:
 async def restore(url: str, path: Path) -> None:
     """Put a backup in place of everything in the database. Stop the engine before.
 
+    A SQLite file that is damaged is kept beside it as `NAME.damaged` (`NAME.damaged-2`, …): SQLite would refuse to
+    overwrite its contents, and somebody may want to look at it.
+
     :raises NotFound: there is no such file.
     :raises ConfigError: the file is no sound backup of this kind of database, or pg_restore is not installed.
     :raises StoreUnavailable: the database is away or in use; it is as it was.
@@ -59,7 +63,9 @@ async def restore(url: str, path: Path) -> None:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         await asyncio.to_thread(_check_sqlite, path)
-        await asyncio.to_thread(_copy_sqlite, path, Path(parsed.database or ""))
+        target = Path(parsed.database or "")
+        await asyncio.to_thread(_set_aside_if_damaged, target)
+        await asyncio.to_thread(_copy_sqlite, path, target)
         return
     with path.open("rb") as file:
         if file.read(5) != b"PGDMP":
@@ -73,6 +79,27 @@ def _sqlite_file(url: URL) -> Path:
     if not file.is_file():
         raise NotFound("there is no database", where=str(file), mend="Check store.url.")
     return file
+
+
+def _set_aside_if_damaged(target: Path) -> None:
+    if not target.is_file() or _is_whole(target):
+        return
+    names = (f".damaged{number}" for number in chain([""], (f"-{n}" for n in count(2))))
+    ending = next(name for name in names if not target.with_name(target.name + name).exists())
+    for part in ("", "-wal", "-shm"):  # the log of a damaged file must not be played into its successor
+        file = target.with_name(target.name + part)
+        if file.exists():
+            file.rename(target.with_name(target.name + ending + part))
+    sync_directory(target.parent)
+
+
+def _is_whole(target: Path) -> bool:
+    """Locked counts as whole: the copying itself then says what is wrong."""
+    try:
+        with closing(sqlite3.connect(target)) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.Error as refused:
+        return not is_damage(refused)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ the writer asks for `durable`: the rest can be rebuilt from the journal (https:/
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -21,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from engine.errors import ConfigError, StoreUnavailable
+from engine.errors import ConfigError, StoreBroken, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "p
 # PostgreSQL's error classes that pass by themselves: connection, transaction rollback (deadlock), out of resources,
 # object in use, operator intervention, system error. Appendix A of its manual.
 _PASSING_SQLSTATES = ("08", "40", "53", "55", "57", "58")
+_DAMAGE_SQLSTATES = ("XX001", "XX002")  # data_corrupted, index_corrupted
 
 
 def parse_url(text: str) -> URL:
@@ -65,20 +67,42 @@ def is_passing(error: BaseException) -> bool:
     return error.connection_invalidated or sqlstate.startswith(_PASSING_SQLSTATES)
 
 
+def is_damage(error: BaseException) -> bool:
+    """Tell whether a database says that its own files are damaged, or no database at all."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.Error):  # the low byte, for SQLite adds details above it: sqlite.org/rescode.html
+        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return str(getattr(cause, "sqlstate", None) or "") in _DAMAGE_SQLSTATES
+
+
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn the database's passing errors into `StoreUnavailable`; let every other through."""
+def explained(url: URL) -> Iterator[None]:
+    """Turn damage into `StoreBroken` and passing errors into `StoreUnavailable`; let every other through."""
     try:
         yield
     except Exception as error:
+        cause = getattr(error, "orig", None) or error
+        if is_damage(error):
+            raise _broken(url, cause) from error
         if not is_passing(error):
             raise
-        cause = getattr(error, "orig", None) or error
         raise StoreUnavailable(
             f"the database does not serve: {cause or type(cause).__name__}",
             where="store.url",
             mend="See that it runs, is reachable, has free space and no long writer.",
         ) from error
+
+
+def _broken(url: URL, cause: BaseException) -> StoreBroken:
+    is_file = url.get_backend_name() == "sqlite"
+    return StoreBroken(
+        f"the database is damaged: {cause}",
+        where=str(url.database) if is_file else "store.url",
+        mend="Stop the engine and bring back a backup: `callwright db restore FILE --yes`"
+        + (", which sets the damaged file aside" if is_file else "")
+        + "; the next start tells the fact tables from the journal what happened since. "
+        "Without a backup see `Files` in docs/operating.md.",
+    )
 
 
 class Database:
@@ -100,8 +124,9 @@ class Database:
         """Lend a connection in a transaction that only reads: one snapshot, no lock.
 
         :raises StoreUnavailable: the database is away, locked or full.
+        :raises StoreBroken: it is damaged.
         """
-        with explained():
+        with explained(self.url):
             async with self.engine.connect() as connection:
                 if not self.is_sqlite:
                     await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -118,7 +143,7 @@ class Database:
 
         :raises StoreUnavailable: the database is away, locked or full; nothing was changed.
         """
-        with explained():
+        with explained(self.url):
             async with self.engine.connect() as connection:
                 await connection.execution_options(callwright_write=True, callwright_durable=durable)
                 async with connection.begin():
@@ -135,7 +160,7 @@ class Database:
         if self._in_thread is None:
             async with self.writing(durable=durable) as connection:
                 return await connection.run_sync(work)
-        with explained():
+        with explained(self.url):
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work, durable)
 
     async def close(self) -> None:
