@@ -107,7 +107,8 @@ class AgiServer:
             raise ConfigError(
                 f"the FastAGI secret has {len(secret)} characters",
                 where="asterisk.agi_secret",
-                mend=f"use {SECRET_CHARACTERS} or more, as of `openssl rand -hex 16`; `callwright asterisk apply`",
+                mend=f"use {SECRET_CHARACTERS} or more, e.g. from `openssl rand -hex 16`; "
+                "then run `callwright asterisk apply`",
             )
         self.stats: Counter[str] = Counter()
         self._bind = bind
