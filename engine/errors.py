@@ -202,7 +202,7 @@ class StoreWentBack(StoreUnavailable):
 
 
 class StoreBroken(StoreUnavailable):
-    """The database is there and damaged; trying again mends nothing. A running engine goes on with its journal alone."""
+    """The database is there, and damaged: trying again mends nothing. A running engine goes on with its journal."""
 
     error_id = "store-broken"
     exit_code = 2

@@ -197,26 +197,27 @@ def _folder(name: str, path: Path, rights: int, what_for: str) -> Finding:
 async def ports(settings: Settings, *, served: bool) -> AsyncIterator[Finding]:
     """FastAGI and MQTT. `served`: our engine runs, so its port must be open; else it must be free."""
     asterisk = settings.asterisk
-    yield await _fastagi(asterisk, served=served)
+    yield _fastagi(asterisk, served=served)
     if settings.mqtt.host:
         yield await _mqtt(settings.mqtt.host, settings.mqtt.port)
     else:
         yield ok("mqtt", "embedded broker" if settings.mqtt.embedded else "not used (mqtt.host is empty)")
 
 
-async def _fastagi(asterisk: Asterisk, *, served: bool) -> Finding:
+def _fastagi(asterisk: Asterisk, *, served: bool) -> Finding:
     place = f"{asterisk.agi_bind}:{asterisk.agi_port}"
     if not asterisk.agi_secret.get_secret_value():
         mend = "put asterisk.agi_secret into the settings file; `callwright asterisk apply` tells Asterisk"
         return fail("fastagi", "asterisk.agi_secret is not set", mend)
-    is_open = await reachable(asterisk.agi_bind, asterisk.agi_port)
+    # Not by a connection: the engine would log a peer who connects and says nothing.
+    is_taken = not _bindable(asterisk.agi_bind, asterisk.agi_port)
     if served:
         return (
             ok("fastagi", f"{place} is open")
-            if is_open
+            if is_taken
             else fail("fastagi", f"{place} is closed", "see the engine's log")
         )
-    if is_open or not _bindable(asterisk.agi_bind, asterisk.agi_port):
+    if is_taken:
         return fail("fastagi", f"{place} is taken by another program", "stop it, or set asterisk.agi_port")
     return ok("fastagi", f"{place} is free for the engine")
 

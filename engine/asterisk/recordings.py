@@ -87,7 +87,11 @@ class Recordings:
         self.folder = folder
         self.disk_low = False
         """Whether recordings are refused for want of space."""
+        self.free_bytes: int | None = None
+        """Free space on the recordings' disk at the last look; None while it cannot be measured."""
         self.finished = 0
+        self.failures = 0
+        """How often a recording could not be finished; a sweep tries it again."""
         self.looks = 0
         """How often a recording was looked at, to see whether its recorder has closed it."""
         self.refused = 0
@@ -102,6 +106,11 @@ class Recordings:
         self._ended: list[str] = []
         """Interactions that ended since the last look."""
         self._wake = asyncio.Event()
+
+    @property
+    def unfinished(self) -> int:
+        """Recordings that are over and wait to be finished."""
+        return len(self._due)
 
     def may_record(self) -> bool:
         """Whether one more recording may begin; a refusal is counted."""
@@ -136,7 +145,9 @@ class Recordings:
             usage = await asyncio.to_thread(shutil.disk_usage, self.folder)
         except OSError as missing:
             log.debug("the recordings folder cannot be measured", why=missing.strerror)
+            self.free_bytes = None
             return
+        self.free_bytes = usage.free
         low = usage.free < self._limits.bytes or usage.free < usage.total * self._limits.share
         if low and not self.disk_low:
             log.error(
@@ -198,6 +209,7 @@ class Recordings:
 
     def _complain(self, what: str) -> None:
         self.trouble = what
+        self.failures += 1
         log.error("a recording cannot be finished now", why=what)
 
 

@@ -149,7 +149,7 @@ class LiveConsole:
                 name="ami",
                 up=telephony.up,
                 state="up" if telephony.up else "down",
-                detail="" if telephony.up else "Asterisk's manager interface cannot be reached",
+                detail="" if telephony.up else _ami_trouble(engine.switch.trouble),
             ),
             LinkView(name="agi", up=True, state=f"{engine.switch.agi.live} sessions", detail=""),
             LinkView(
@@ -171,6 +171,11 @@ class LiveConsole:
                 )
             )
         return tuple(links)
+
+
+def _ami_trouble(why: str) -> str:
+    mend = "" if "refused the login" not in why else "; compare asterisk.ami_secret with manager.conf"
+    return f"Asterisk's manager interface cannot be used: {why}{mend}"
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from engine.runtime.views import LinkView, Reading
 
 def readings(engine: Engine, links: Sequence[LinkView], ended: Mapping[str, int]) -> list[Reading]:
     """Every gauge and counter. Every state is always there, so that a zero is a zero and not an absence."""
-    return [*_floor(engine), *_ended(ended), *_work(engine), *_links(links)]
+    return [*_floor(engine), *_ended(ended), *_work(engine), *_beside(engine), *_links(links)]
 
 
 def _gauge(name: str, says: str, value: float, **labels: str) -> Reading:
@@ -68,6 +68,24 @@ def _work(engine: Engine) -> Iterable[Reading]:
     if engine.mqtt is not None:
         yield _counter("mqtt_delivered", "Messages that the broker took", engine.mqtt.delivered)
         yield _counter("mqtt_connects", "Connections to the broker", engine.mqtt.connects)
+
+
+def _beside(engine: Engine) -> Iterable[Reading]:
+    """Recordings, the rescue spool, and calls that came and went unseen."""
+    recordings, rescue, missed = engine.recordings, engine.rescue, engine.missed
+    if recordings.free_bytes is not None:
+        yield _gauge("recordings_free_bytes", "Free space on the recordings' disk", recordings.free_bytes)
+    yield _gauge("recordings_disk_low", "1 while calls are not recorded for want of space", float(recordings.disk_low))
+    yield _gauge("recordings_unfinished", "Recordings that wait to be finished", recordings.unfinished)
+    yield _counter("recordings_finished", "Recordings made stereo", recordings.finished)
+    yield _counter("recordings_refused", "Calls not recorded for want of space", recordings.refused)
+    yield _counter("recordings_failures", "Times that a recording could not be finished", recordings.failures)
+    yield _gauge("rescue_unread", "Lines of the rescue spool that wait for the database", rescue.unread)
+    yield _gauge("rescue_trouble", "1 while the rescue spool cannot be imported", float(bool(rescue.trouble)))
+    yield _gauge("rescue_bad_lines", "Lines of the rescue spool that cannot be read", rescue.bad_lines)
+    yield _counter("rescue_imported", "Callers of the rescue script who were taken over", rescue.imported)
+    yield _counter("missed_calls", "Calls that came and went unseen, counted from Asterisk's log", missed.told)
+    yield _gauge("missed_calls_trouble", "1 while Asterisk's log cannot be read", float(bool(missed.trouble)))
 
 
 def _links(links: Sequence[LinkView]) -> Iterable[Reading]:

@@ -50,6 +50,11 @@ class MissedCalls:
         self.told = 0
         loop.observe(self._on_event)
 
+    @property
+    def trouble(self) -> str:
+        """Why calls that came and went unseen could not be counted at the last look; "" while all is well."""
+        return self._said
+
     def _on_event(self, _seq: int, event: AnyEvent) -> None:
         if isinstance(event, InteractionArrived) and event.leg is not None:
             self._arrived[event.leg] = None

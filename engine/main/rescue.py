@@ -7,6 +7,7 @@ Asterisk has not been compared yet (else a caller who left a number would first 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 
@@ -33,6 +34,13 @@ class RescueDesk:
         self.imported = 0
         self.trouble = ""
         """Why the spool could not be read at the last look; "" while all is well."""
+        self.unread = 0
+        """Lines of the spool that wait for the database."""
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines of the spool that cannot be read."""
+        return len(self._rescue.bad)
 
     async def run(self) -> None:
         """Import until cancelled."""
@@ -47,8 +55,11 @@ class RescueDesk:
             waiting = await self._rescue.waiting()
         except (StoreUnavailable, OSError) as away:
             self._tell(str(away))
+            with suppress(OSError):
+                self.unread = await asyncio.to_thread(self._rescue.unread)
             return 0
         self._tell("")
+        self.unread = 0
         for call in waiting:
             leg = self._floor.state.legs.get(call.uniqueid)
             # Straight to the floor: a full inbox would drop it, and it is handed out once.

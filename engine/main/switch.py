@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from ipaddress import ip_network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ulid import ULID
 
 from engine.agi.server import AgiServer
-from engine.ami.client import AmiClient
+from engine.ami.client import AmiClient, LinkState
 from engine.ami.link import AmiAddress
 from engine.asterisk.channels import Channels, Minting
 from engine.asterisk.numbers import Numbering
@@ -26,11 +25,20 @@ from engine.settings import Settings
 
 
 class Switch(NamedTuple):
-    """The parts that run, and the one that carries out commands."""
+    """The parts that run, and the one that carries out commands; `links` are its AMI links."""
 
     telephony: Telephony
     agi: AgiServer
     prompts: PromptLibrary
+    links: tuple[AmiClient, ...]
+
+    @property
+    def trouble(self) -> str:
+        """Why Asterisk's manager interface is not there, in words; "" while it is."""
+        down = [link for link in self.links if link.state is not LinkState.UP]
+        if not down:
+            return ""
+        return next((link.trouble for link in down if link.trouble), "not connected yet")
 
 
 def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, credentials: Credentials) -> Switch:
@@ -76,7 +84,13 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
         admit=sessions.admit,
         serve=sessions.serve,
     )
-    return Switch(Telephony(partial(AmiClient, address), channels, sessions, sink), agi, prompts)
+    links: list[AmiClient] = []
+
+    def link(**wishes: Any) -> AmiClient:
+        links.append(AmiClient(address, **wishes))
+        return links[-1]
+
+    return Switch(Telephony(link, channels, sessions, sink), agi, prompts, tuple(links))
 
 
 def who_is_at(floor: Floor, endpoint: str) -> AgentId | None:

@@ -83,6 +83,7 @@ class Rescue:
         """File -> (bytes, lines) that are in the store."""
         self._handed_out: set[str] = set()
         self.bad: list[BadLine] = []
+        self._said: set[BadLine] = set()
 
     async def collect(self) -> int:
         """Bring new lines of the spool into the store; return how many were new to this process.
@@ -126,6 +127,13 @@ class Rescue:
         self._handed_out.update(call.spool_id for call in calls)
         return calls
 
+    def unread(self) -> int:
+        """Count lines of the spool that are not in the store. Belongs in a thread.
+
+        :raises OSError: the spool cannot be read.
+        """
+        return sum(text.count(b"\n") for _, text in self._news())
+
     def _news(self) -> list[tuple[str, bytes]]:
         """Return (file, whole lines that were not read yet) of every file that grew."""
         news = []
@@ -152,7 +160,11 @@ class Rescue:
                 self._refuse(name, number, str(broken))
 
     def _refuse(self, name: str, number: int, reason: str) -> None:
-        self.bad.append(BadLine(name, number, reason))
+        bad = BadLine(name, number, reason)
+        if bad in self._said:
+            return  # the database was away, and the file is read once more
+        self._said.add(bad)
+        self.bad.append(bad)
         log.error("rescue line cannot be read", file=name, line=number, reason=reason)
 
     async def _store(self, lines: Iterable[RescueLine]) -> None:

@@ -151,6 +151,18 @@ async def test_a_refused_login(config: Path) -> None:
     assert "refused the login" in findings[0].evidence
 
 
+async def test_looking_at_the_engines_port_knocks_at_no_door(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as agi:
+        agi.setblocking(False)
+        port = agi.getsockname()[1]
+        known = load(config)
+        asterisk = known.asterisk.model_copy(update={"agi_port": port})
+        found = [each async for each in telephony.ports(known.model_copy(update={"asterisk": asterisk}), served=True)]
+        assert (found[0].name, found[0].evidence) == ("fastagi", f"127.0.0.1:{port} is open")
+        with pytest.raises(BlockingIOError):
+            agi.accept()
+
+
 async def test_reachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as broker:
         port = broker.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A damaged SQLite file: one clear line at a start and no crash loop, a running engine that goes on, and the way back."""
+"""A damaged SQLite file: one clear line at a start, no crash loop, a running engine that goes on, the way back."""
 
 from __future__ import annotations
 

@@ -172,8 +172,10 @@ async def test_settings_that_cannot_be_used_are_refused_in_one_line(
 
 async def test_with_a_wrong_ami_secret_the_engine_runs_and_says_why_once(tmp_path: Path, sounds: Path) -> None:
     async with AmiPeer() as ami, Served(tmp_path, sounds, ami, secret="another-secret") as served:
-        assert "ami" in str(await served.until_ready(503))
         await served.until(lambda: bool(served.said("actions: down")))
+        [reason] = [why for why in (await served.until_ready(503))["reasons"] if why.startswith("ami: ")]
+        assert "Asterisk refused the login" in reason
+        assert "asterisk.ami_secret" in reason
         await asyncio.sleep(2)  # a few more attempts
         assert len(served.said("events: down, Asterisk refused the login")) == 1
         assert len(served.said("actions: down, Asterisk refused the login")) == 1
