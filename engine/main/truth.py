@@ -24,6 +24,7 @@ from engine.main.moments import moment
 from engine.main.verify import Ended, Finding, Tables, Told
 from engine.runtime.loop import take
 from engine.runtime.views import VerifyReport, Violation
+from engine.store.checked import Checked
 from engine.store.database import Database
 from engine.store.journal import read_journal, verify_journal
 from engine.store.lines import read_header, segment_paths
@@ -53,6 +54,7 @@ class Verifier:
         self._engine = engine
         self._pause = pause
         self._since: dict[Finding, int] = {}
+        self._checked = Checked()
 
     async def verify(self) -> VerifyReport:
         """Compare, and compare again what differs.
@@ -81,7 +83,7 @@ class Verifier:
     async def _look(self) -> tuple[int, list[Finding]]:
         engine = self._engine
         folder = engine.settings.paths.journal
-        journal, ended = await asyncio.to_thread(_journal, folder, engine.journal.durable_seq)
+        journal, ended = await asyncio.to_thread(_journal, folder, engine.journal.durable_seq, self._checked)
         reachable = await engine.switch.telephony.phones()
         rows = await engine.switch.telephony.live_channels()
         # From here to the next await is one moment of the floor: nothing is handled in between.
@@ -108,13 +110,13 @@ def _seen(rows: Sequence[Message]) -> tuple[SeenLeg, ...]:
     )
 
 
-def _journal(folder: Path, upto: int) -> tuple[list[Finding], EndedLately]:
-    """Check the whole journal and replay its end."""
+def _journal(folder: Path, upto: int, checked: Checked) -> tuple[list[Finding], EndedLately]:
+    """Check what of the journal is new or was touched since, and replay its end."""
     if not segment_paths(folder):
         return [], {}
     findings = [
         Finding(code=each.code, ids=(f"{each.file}:{each.line}",), belief=each.expected, truth=each.found)
-        for each in verify_journal(folder)
+        for each in verify_journal(folder, checked)
     ]
     if findings:
         return findings, {}

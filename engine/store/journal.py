@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from engine.domain.facts import AnyFact
 from engine.errors import BrokenInvariant, Conflict, JournalUnwritable, NotFound
+from engine.store.checked import Checked, Links
 from engine.store.files import PRIVATE, Tail, write_whole
 from engine.store.lines import (
     FORMAT,
@@ -67,13 +68,41 @@ def read_journal(directory: Path, from_seq: int = 1) -> Iterator[Record]:
             yield found
 
 
-def verify_journal(directory: Path) -> list[Violation]:
-    """Check a whole journal and its snapshots: gapless, chained, readable. An empty list is a sound journal."""
+def verify_journal(directory: Path, checked: Checked | None = None) -> list[Violation]:
+    """Check a whole journal and its snapshots: gapless, chained, readable. An empty list is a sound journal.
+
+    `checked` spares closed segments and snapshots that it knows to be sound, and learns the others.
+    """
+    checked = checked or Checked()
     paths = segment_paths(directory)
-    found = [each for each in _examine_all(paths, from_start=True) if isinstance(each, Violation)]
+    found: list[Violation] = []
+    prev, seq = "", 1
+    for path in paths:
+        is_last = path == paths[-1]
+        known = None if is_last else checked.recall(path)
+        if known is None or (known.prev, known.first) != (prev, seq):
+            known = _check_segment(path, prev, seq, checked, found, is_last=is_last)
+        prev, seq = known.last, known.next
     if paths and not (found and found[0].code == "journal-header"):
-        found += examine_snapshots(directory, read_header(paths[0]).seed)
+        found += examine_snapshots(directory, read_header(paths[0]).seed, checked)
     return found
+
+
+def _check_segment(
+    path: Path, prev: str, seq: int, checked: Checked, found: list[Violation], *, is_last: bool
+) -> Links:
+    mark, before = checked.mark(path), len(found)
+    checked.read += 1
+    last: Record | None = None
+    for each in examine(path, prev=prev, seq=seq, is_last=is_last):
+        if isinstance(each, Record):
+            last = each
+        else:
+            found.append(each)
+    links = Links(prev, seq, *_handed_on(path, last))
+    if len(found) == before and not is_last:
+        checked.remember(path, mark, links)
+    return links
 
 
 def last_moment(directory: Path) -> int:
@@ -97,9 +126,15 @@ def _examine_all(paths: list[Path], *, from_start: bool) -> Iterator[Record | Vi
         for each in examine(path, prev=prev, seq=seq, is_last=path == paths[-1]):
             last = each if isinstance(each, Record) else last
             yield each
-        # An empty segment hands its own chain on: nothing was ever written after its header.
-        prev = last.h if last else _chain_start(path)
-        seq = last.seq + 1 if last else first_seq_of(path)
+        prev, seq = _handed_on(path, last)
+
+
+def _handed_on(path: Path, last: Record | None) -> tuple[str, int]:
+    """The link and the number for the segment after this one, whose last record is given."""
+    if last is not None:
+        return last.h, last.seq + 1
+    # An empty segment hands its own chain on: nothing was ever written after its header.
+    return _chain_start(path), first_seq_of(path)
 
 
 def _chain_start(path: Path) -> str:

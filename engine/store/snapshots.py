@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from engine.domain.values import Value
+from engine.store.checked import Checked, Links
 from engine.store.files import write_whole
 from engine.store.lines import Violation
 
@@ -48,11 +49,18 @@ def nearest_snapshot(directory: Path, seed: str, seq: int) -> tuple[int, bytes] 
     return None
 
 
-def examine_snapshots(directory: Path, seed: str) -> Iterator[Violation]:
-    """Yield a violation for every snapshot that cannot be used."""
+def examine_snapshots(directory: Path, seed: str, checked: Checked) -> Iterator[Violation]:
+    """Yield a violation for every snapshot that cannot be used. `checked` spares those it knows, and learns others."""
     for at, path in _snapshots(directory):
+        links = Links(seed, at, seed, at)
+        if checked.recall(path) == links:
+            continue
+        mark = checked.mark(path)
+        checked.read += 1
         if isinstance(found := _read(path, seed, at), Violation):
             yield found
+        else:
+            checked.remember(path, mark, links)
 
 
 def _snapshots(directory: Path) -> list[tuple[int, Path]]:
