@@ -175,7 +175,8 @@ class Channels:
     def _hangup(self, message: Message) -> list[AnyFact]:
         leg = LegId(message.get("Uniqueid"))
         known = self.known.get(leg)
-        if known is None or (known.channel and known.channel != message.get("Channel") and is_shell(message.get("Channel"))):
+        channel = message.get("Channel")
+        if known is None or (known.channel and known.channel != channel and is_shell(channel)):
             return []
         del self.known[leg]
         self.bury(leg)
@@ -241,9 +242,9 @@ def _number(text: str, otherwise: int) -> int:
 def is_shell(channel: str) -> bool:
     """Whether this name is that of a shell: what AMI Bridge leaves of a channel when it takes it out of its dialplan.
 
-    The call goes on under its own name and id. Its shell should be gone in the same moment, but Asterisk 22 puts it back
-    into its list when its thread was quicker (main/channel.c, end of channel_do_masquerade). Then it stays listed until
-    Asterisk restarts, without a call, a thread or a way to hang it up. Measured: one in some hundred calls that were
-    bridged in the very moment in which they began to wait, at 20 calls a second.
+    The call goes on under its own name and id. Its shell should be gone in the same moment, but Asterisk 22 puts it
+    back into its list when its thread was quicker (main/channel.c, end of channel_do_masquerade). Then it stays listed
+    until Asterisk restarts, without a call, a thread or a way to hang it up. Measured: one in some hundred calls that
+    were bridged in the very moment in which they began to wait, at 20 calls a second.
     """
     return channel.startswith("Surrogate/") or channel.endswith("<ZOMBIE>")

@@ -25,6 +25,8 @@ from engine.runtime.ports import FactSink
 
 log = structlog.get_logger(__name__)
 Link = Callable[..., AmiClient]
+BRIDGE_S = 10.0
+"""Longer than the floor waits for it: not to have been told is no refusal."""
 AGAIN_S = 0.1
 """Between two comparisons: whoever sends what asks for one, again and again, gets ten a second."""
 
@@ -88,7 +90,7 @@ class Telephony:
 
     async def _bridge(self, command: Bridge) -> None:
         try:
-            await self._actions.send(ami.bridge(command.leg, command.other))
+            await self._actions.send(ami.bridge(command.leg, command.other), timeout=BRIDGE_S)
         except CallwrightError as failed:
             self._sink.put(
                 BridgeFailed(

@@ -16,8 +16,9 @@ from engine.floor.state import Agent, Interaction, Leg
 from engine.floor.step import Step
 
 _S = InteractionState
-BRIDGE_TIMEOUT = 3 * SECOND
-"""How long a Bridge may take before we compare with Asterisk; measured: 3 ms."""
+BRIDGE_TIMEOUT = 8 * SECOND
+"""How long a Bridge may take before the offer is given up and Asterisk is looked at. It takes 3 ms, and up to 5 s where
+Asterisk has no processor left: an offer given up then tears apart two who were about to talk, and rings a third."""
 RETRY_AFTER = 5 * SECOND
 """How long a caller is not offered to an agent to whom he could not be bridged: failing must not become a hot loop."""
 

@@ -132,12 +132,11 @@ async def test_a_wish_during_the_look_is_followed_by_another_look() -> None:
 
 
 async def test_the_shell_of_a_bridged_channel_is_no_caller() -> None:
-    """AMI Bridge leaves one in Asterisk's list now and then; seen in a benchmark, it stayed until Asterisk's restart."""
+    """AMI Bridge leaves one in Asterisk's list now and then: seen in a benchmark, it stayed until the restart."""
     site = Site()
-    row = [("Uniqueid", "1795379964.1176"), ("Context", "callwright-call"), ("Exten", "hold"), ("ChannelStateDesc", "Down")]
-    site.links["actions"].rows = [
-        Message.of([("Channel", "Surrogate/PJSIP/trunk-ours-000002fe"), *row]),
-    ]
+    shell = [("Channel", "Surrogate/PJSIP/trunk-ours-000002fe"), ("Uniqueid", "1795379964.1176")]
+    place = [("Context", "callwright-call"), ("Exten", "hold"), ("ChannelStateDesc", "Down")]
+    site.links["actions"].rows = [Message.of([*shell, *place])]
     site.up()
     await site.compared(1)
     seen = [fact for fact in site.facts if isinstance(fact, AsteriskSeen)]

@@ -17,11 +17,10 @@ LOOK_S = 0.05
 
 
 class Talks:
-    """`async with`: every caller is hung up `talk_s` after joining. `text` is what the log said meanwhile."""
+    """`async with`: every caller is hung up `talk_s` after each time he is joined. `text` is what the log said meanwhile."""
 
     def __init__(self, log: Path, wire: Wire, talk_s: float) -> None:
         self._log, self._wire, self._talk_s = log, wire, talk_s
-        self._joined: set[str] = set()
         self._hangups: set[asyncio.Task[object]] = set()
         self.text = b""
         self.ended = 0
@@ -59,8 +58,7 @@ class Talks:
         self._from += len(whole)
         self.text += whole
         for row in cel.rows(whole):
-            if row.event == "BRIDGE_ENTER" and cel.CALLER.match(row.channel) and row.uniqueid not in self._joined:
-                self._joined.add(row.uniqueid)
+            if row.event == "BRIDGE_ENTER" and cel.CALLER.match(row.channel):
                 asyncio.get_running_loop().call_later(self._talk_s, self._hang_up, row.channel)
             elif row.event == "CHAN_END" and cel.CALLER.match(row.channel):
                 self.ended += 1

@@ -10,7 +10,8 @@ from engine.domain.commands import Ask, Bridge, HangUp, Redirect, Release, RingA
 from engine.domain.events import Anomaly, InteractionAnswered
 from engine.domain.facts import SeenLeg
 from engine.domain.interaction import InteractionState
-from engine.domain.values import LegId
+from engine.domain.values import SECOND, LegId
+from engine.floor.offers import BRIDGE_TIMEOUT
 from tests.floor.hall import NAILED, RUNG, Hall
 from tests.floor.scenes import (
     ENDINGS,
@@ -336,7 +337,7 @@ def test_a_picture_taken_while_we_see_shows_a_bridge_we_gave_up() -> None:
     hall = Hall()
     call = half_bridged(hall)
     leg = call.agent_leg
-    hall.wait(3)
+    hall.wait(BRIDGE_TIMEOUT // SECOND)
     assert call.state() is InteractionState.WAITING
     hall.see(SeenLeg(leg=call.leg, place="hold", bridge="half"), SeenLeg(leg=leg, place="idle", bridge="half"))
     assert call.state() is InteractionState.TALKING

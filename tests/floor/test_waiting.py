@@ -15,7 +15,8 @@ from engine.domain.events import (
 )
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.policy import RoutingStep, SkillNeed
-from engine.domain.values import AgentId, AskOutcome, LegMode, Token
+from engine.domain.values import SECOND, AgentId, AskOutcome, LegMode, Token
+from engine.floor.offers import BRIDGE_TIMEOUT
 from tests.floor.hall import NAILED, RUNG, Hall, profile, queue
 
 THIRD = AgentId("103")
@@ -80,7 +81,7 @@ def test_an_agent_who_picked_up_is_not_blamed_when_the_bridge_fails() -> None:
     hall.ready(RUNG)
     call = hall.waiting()
     hall.pick_up()
-    hall.wait(3)
+    hall.wait(BRIDGE_TIMEOUT // SECOND)
     assert hall.agent_state(RUNG) is AgentState.AVAILABLE
     assert [failed.reason for failed in hall.heard(OfferFailed)] == ["bridge-timeout"]
     assert call.state() is InteractionState.WAITING
@@ -90,7 +91,7 @@ def test_a_bridge_that_comes_too_late_counts_all_the_same() -> None:
     hall = Hall()
     hall.ready(NAILED)
     call = hall.waiting()
-    hall.wait(3)
+    hall.wait(BRIDGE_TIMEOUT // SECOND)
     assert call.state() is InteractionState.WAITING
     call.bridged()
     assert call.state() is InteractionState.TALKING
