@@ -17,7 +17,7 @@ LOOK_S = 0.05
 
 
 class Talks:
-    """`async with`: every caller is hung up `talk_s` after each time he is joined. `text` is what the log said meanwhile."""
+    """`async with`: callers are hung up `talk_s` after each time they are joined. `text`: what the log said so far."""
 
     def __init__(self, log: Path, wire: Wire, talk_s: float) -> None:
         self._log, self._wire, self._talk_s = log, wire, talk_s
