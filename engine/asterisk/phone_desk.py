@@ -31,6 +31,7 @@ _WORDS = {
     "not-ready": "You are not ready.",
     "nobody": "Nobody is signed in at this phone.",
     "already": "This agent is already signed in.",
+    "occupied": "Somebody else is signed in at your phone.",
 }
 
 
@@ -49,6 +50,7 @@ class Desk:
     """Attends to feature codes. `agent_at` finds the signed-in agent whose phone an endpoint is.
 
     `lacks_leg`: he is signed in with a nailed-up leg that has hung up, and brings a new one by signing in again.
+    `phone_taken`: another is signed in at his phone, on which both would be rung.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Desk:
         agent_at: Callable[[str], AgentId | None],
         signed_in: Callable[[AgentId], bool],
         lacks_leg: Callable[[AgentId], bool],
+        phone_taken: Callable[[AgentId], bool],
     ) -> None:
         self._credentials = credentials
         self._sounds = sounds
@@ -66,6 +69,7 @@ class Desk:
         self._agent_at = agent_at
         self._signed_in = signed_in
         self._lacks_leg = lacks_leg
+        self._phone_taken = phone_taken
 
     async def attend(self, session: AgiSession, leg: LegId) -> bool:
         """Do what was dialled. True when a fact is on its way that makes the floor release the leg."""
@@ -98,6 +102,9 @@ class Desk:
                 continue
             if self._signed_in(agent.id) and not self._lacks_leg(agent.id):
                 await self._say(session, "already")
+                return False
+            if self._phone_taken(agent.id):
+                await self._say(session, "occupied")
                 return False
             await self._say(session, "in")
             self._sink.put(AgentSignedIn(agent_id=agent.id, mode=agent.mode, leg=leg, by="phone"))

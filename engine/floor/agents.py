@@ -15,7 +15,7 @@ from engine.domain.facts import (
 )
 from engine.domain.values import LegId, LegMode, NotReadyReason
 from engine.floor import endings, visits
-from engine.floor.state import Agent, Leg
+from engine.floor.state import Agent, FloorState, Leg
 from engine.floor.step import Step
 
 _S = AgentState
@@ -24,10 +24,17 @@ _ON_CALL = frozenset({_S.RESERVED, _S.RINGING, _S.TALKING})
 
 
 def signed_in(step: Step, fact: AgentSignedIn) -> None:
-    """An agent starts work. A second sign-in while the first one's leg lives is refused: its leg is let go."""
+    """An agent starts work. Refused, and the leg let go, if he is signed in (and has a leg) or another is at his phone.
+
+    Two at one phone would both be rung on it, each for another caller.
+    """
     agent = step.state.agents.get(fact.agent_id)
-    if agent is None or (agent.state is not _S.OFFLINE and not _replaces_lost_leg(agent, fact)):
-        why = "unknown" if agent is None else "already signed in"
+    why = "unknown"
+    if agent is not None:
+        why = "already signed in" if agent.state is not _S.OFFLINE and not _replaces_lost_leg(agent, fact) else ""
+        other = at_his_phone(step.state, agent)
+        why = why or (f"{other.profile.id} is signed in at that phone" if other is not None else "")
+    if agent is None or why:
         step.anomaly(f"sign-in of {fact.agent_id} refused: {why}", fact.leg)
         if fact.leg is not None:
             step.do(Release(leg=fact.leg, next="hangup"))
@@ -52,6 +59,14 @@ def signed_in(step: Step, fact: AgentSignedIn) -> None:
         _ring_nailed_leg(step, agent)
     elif agent.wants_ready:
         ready(step, agent)
+
+
+def at_his_phone(state: FloorState, agent: Agent) -> Agent | None:
+    """Who else is signed in at this agent's phone; shifts share phones one after the other."""
+    for other in state.agents.values():
+        if other is not agent and other.state is not _S.OFFLINE and other.profile.endpoint == agent.profile.endpoint:
+            return other
+    return None
 
 
 def lacks_leg(agent: Agent) -> bool:

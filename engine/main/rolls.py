@@ -26,6 +26,7 @@ from engine.domain.facts import (
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.domain.values import AgentId, LegMode, QueueId, Value
 from engine.errors import AsteriskUnreachable, ConfigError, Conflict, NotFound, StoreUnavailable
+from engine.floor import agents
 from engine.floor.state import Agent
 from engine.main import sights
 from engine.main.engine import Engine
@@ -148,6 +149,13 @@ class LiveAgents(LiveRoll[AgentView, AgentProfile]):
                 f"agent {id_} is signed in already",
                 where=f"agent {id_}",
                 mend=f"He is {agent.state}; see `agent show`.",
+            )
+        other = agents.at_his_phone(self._engine.floor.state, agent)
+        if other is not None:
+            raise Conflict(
+                f"agent {other.profile.id} is signed in at this phone, {agent.profile.endpoint}",
+                where=f"agent {id_}",
+                mend=f"Sign him out first: `callwright agent logout {other.profile.id}`.",
             )
         if self._engine.floor.state.blind:
             raise AsteriskUnreachable(

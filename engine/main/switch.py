@@ -60,6 +60,10 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
         agent = floor.state.agents.get(agent_id)
         return agent is not None and agents.lacks_leg(agent)
 
+    def phone_taken(agent_id: AgentId) -> bool:
+        agent = floor.state.agents.get(agent_id)
+        return agent is not None and agents.at_his_phone(floor.state, agent) is not None
+
     minting = Minting(
         interaction_id=lambda: InteractionId(f"ix_{ULID()}"),
         token=vault.token,
@@ -69,7 +73,7 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
     channels = Channels(Numbering(settings.site.region), minting)
     prompts = PromptLibrary(asterisk.sounds, settings.paths.data / "prompts")
     sounds = PromptSounds(prompts)
-    desk = Desk(credentials, sounds, sink, agent_at, signed_in, lacks_leg)
+    desk = Desk(credentials, sounds, sink, agent_at, signed_in, lacks_leg, phone_taken)
     sessions = Sessions(channels, sounds, desk, sink, vault.token, interaction_of)
     address = AmiAddress(
         host=asterisk.host,
