@@ -52,6 +52,7 @@ def in_force() -> dict[str, Record]:
     known: dict[str, Record] = {}
     for section, keys in settings().model_dump().items():
         known[section] = {key: _shown(value) for key, value in keys.items()}
+    known["store"]["url"] = _without_password(known["store"]["url"])
     return known
 
 
@@ -72,6 +73,19 @@ def origins_of() -> dict[str, dict[str, str]]:
         section: {key: origin(section, key) for key in getattr(Settings(), section).__class__.model_fields}
         for section in Settings.model_fields
     }
+
+
+def _without_password(url: str) -> str:
+    """A database's URL as anybody may see it; one that cannot be read may hold the password anywhere."""
+    if not url:
+        return ""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(set)"
 
 
 def _shown(value: Any) -> Any:

@@ -92,6 +92,22 @@ def test_tables_of_another_version(callwright: Callwright, data: Path, number: s
     assert (told.code, "db upgrade" in told.err) == (4, True)
 
 
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("postgresql://callwright:hush@db/callwright", "postgresql://callwright:***@db/callwright"),
+        ("hush", "(set)"),
+    ],
+)
+def test_config_shows_no_password_of_the_database(
+    callwright: Callwright, monkeypatch: pytest.MonkeyPatch, url: str, seen: str
+) -> None:
+    monkeypatch.setenv("CALLWRIGHT__STORE__URL", url)
+    for told in (callwright("config", "show"), callwright("config", "show", "--json")):
+        assert "hush" not in told.out + told.err
+        assert seen in told.out
+
+
 def test_config(callwright: Callwright, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLWRIGHT__LOG__LEVEL", "debug")
     shown = callwright("config", "show", "--origin", "--json").json
