@@ -13,6 +13,8 @@ from engine.domain.values import Value
 from engine.errors import ConfigError, UsageError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+"""Before the calendar's own end, which no zone may cross (year 9999 of `datetime`)."""
 
 
 class Interval(Value):
@@ -48,22 +50,29 @@ def instant(text: str, tz: ZoneInfo, *, end: bool = False) -> int:
     `--from 2026-03-29 --to 2026-03-29` is that whole day. A local time that the clock skips counts as
     that long after the skip; one that comes twice is its first coming, as the end of an interval its second.
 
-    :raises UsageError: it is no date or time.
+    :raises UsageError: it is no date or time, or of no year in which anybody called.
     """
+    try:
+        moment = _instant(text, tz, end=end)
+    except (ValueError, OverflowError):
+        moment = -1
+    if not 0 <= moment < _LATEST:
+        raise UsageError(
+            f"{text!r} is no date or time",
+            where="--to" if end else "--from",
+            mend="Use 2026-03-29 or 2026-03-29T08:30.",
+        )
+    return moment
+
+
+def _instant(text: str, tz: ZoneInfo, *, end: bool) -> int:
     try:
         day = date.fromisoformat(text)
     except ValueError:
         pass
     else:
         return micros(_midnight(day + timedelta(days=1) if end else day, tz))
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as wrong:
-        raise UsageError(
-            f"{text!r} is no date or time",
-            where="--to" if end else "--from",
-            mend="Use 2026-03-29 or 2026-03-29T08:30.",
-        ) from wrong
+    moment = datetime.fromisoformat(text)
     if moment.tzinfo is not None:
         return micros(moment)
     first = moment.replace(tzinfo=tz)

@@ -59,6 +59,16 @@ def test_intervals_cover_the_time_once(name: str, start: int, length: int, step:
     assert all(micros(datetime.fromisoformat(part.start)) == part.from_us for part in parts)
 
 
+@pytest.mark.parametrize("name", ZONES)
+@pytest.mark.parametrize(
+    "text", ["0001-01-01", "1969-01-01", "9999-12-31", "9999-12-31T23:59", "0001-01-01T00:00+14:00"]
+)
+def test_the_ends_of_the_calendar_are_refused(name: str, text: str) -> None:
+    for end in (False, True):
+        with pytest.raises(UsageError, match="no date or time"):
+            instant(text, zone(name), end=end)
+
+
 def test_what_is_no_time_is_named() -> None:
     with pytest.raises(UsageError, match="--to"):
         instant("tomorrow", zone("UTC"), end=True)
