@@ -88,10 +88,6 @@ class Channels:
             leg=leg, channel=row.get("Channel"), context=row.get("Context"), bridge=row.get("BridgeId")
         )
 
-    def forget_all(self) -> None:
-        """Asterisk began anew."""
-        self.known.clear()
-
     def is_dead(self, leg: LegId) -> bool:
         """Whether the channel's end was seen."""
         return leg in self._dead
@@ -176,10 +172,12 @@ class Channels:
         leg = LegId(message.get("Uniqueid"))
         known = self.known.get(leg)
         channel = message.get("Channel")
-        if known is None or (known.channel and known.channel != channel and is_shell(channel)):
+        if is_shell(channel) and (known is None or known.channel not in ("", channel)):
+            return []
+        self.bury(leg)  # one we do not know as well: the picture that is just being taken may still show it
+        if known is None:
             return []
         del self.known[leg]
-        self.bury(leg)
         return [
             LegEnded(
                 at=_at(message),

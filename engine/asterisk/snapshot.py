@@ -46,11 +46,3 @@ def seen_legs(rows: Iterable[Message]) -> tuple[SeenLeg, ...]:
         for row in rows
         if is_ours(row)
     )
-
-
-def age_us(row: Message) -> int:
-    """How long the channel has existed (whole seconds, in µs), from its Duration HH:MM:SS."""
-    total = 0
-    for part in row.get("Duration").split(":"):
-        total = total * 60 + (int(part) if part.isdigit() else 0)
-    return total * 1_000_000

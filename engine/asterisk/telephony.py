@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
 import structlog
 
 from engine.ami import action as ami
@@ -18,7 +19,15 @@ from engine.asterisk import snapshot
 from engine.asterisk.channels import Channels, is_shell
 from engine.asterisk.sessions import Sessions
 from engine.domain.commands import AnyCommand, Ask, Bridge, CheckPin, HangUp, Redirect, Release, Resync, RingAgent
-from engine.domain.facts import AgentPhoneChanged, AsteriskLost, AsteriskSeen, BridgeFailed, ControlLost, SeenLeg
+from engine.domain.facts import (
+    AgentPhoneChanged,
+    AnyFact,
+    AsteriskLost,
+    AsteriskSeen,
+    BridgeFailed,
+    ControlLost,
+    SeenLeg,
+)
 from engine.domain.values import AgentId, LegId
 from engine.errors import CallwrightError
 from engine.runtime.ports import FactSink
@@ -29,6 +38,19 @@ BRIDGE_S = 10.0
 """Longer than the floor waits for it: not to have been told is no refusal."""
 AGAIN_S = 0.1
 """Between two comparisons: whoever sends what asks for one, again and again, gets ten a second."""
+
+
+class _Meanwhile(msgspec.Struct):
+    """The legs that events named while a picture was being taken: such a leg may be missing in it, and yet live."""
+
+    heard_of: set[LegId] = msgspec.field(default_factory=set)
+    told_of: set[LegId] = msgspec.field(default_factory=set)
+    """Those the floor was told something of: where it has them is newer than the picture."""
+
+    def note(self, leg: LegId, facts: list[AnyFact]) -> None:
+        """An event of this leg came, and this is what it meant."""
+        self.heard_of.add(leg)
+        self.told_of |= {about for fact in facts if (about := getattr(fact, "leg", None)) is not None}
 
 
 class Telephony:
@@ -44,7 +66,7 @@ class Telephony:
         self._actions = links(name="actions", events=False, on_event=self._ignore, on_state=self._on_link)
         self._tasks: set[asyncio.Task[None]] = set()
         self._resyncing: asyncio.Task[None] | None = None
-        self._fresh: set[LegId] | None = None
+        self._meanwhile: _Meanwhile | None = None
         self._boot = ""
         self._wishes = 0
         self._outages = 0
@@ -132,10 +154,9 @@ class Telephony:
         facts = self.channels.facts(message)
         if self.channels.forged > forged:
             self.resync("an event with repeated headers")  # not believed, so what it hid must be looked up
+        if self._meanwhile is not None:
+            self._meanwhile.note(LegId(message.get("Uniqueid")), facts)
         for fact in facts:
-            leg = getattr(fact, "leg", None)
-            if self._fresh is not None and leg is not None:
-                self._fresh.add(leg)
             self._sink.put(fact)
 
     def _ignore(self, message: Message) -> None:
@@ -157,9 +178,15 @@ class Telephony:
             self._resyncing = asyncio.get_running_loop().create_task(self._resync(reason))
 
     async def _resync(self, reason: str) -> None:
+        try:
+            await self._compare(reason)
+        finally:
+            self._meanwhile = None
+
+    async def _compare(self, reason: str) -> None:
         while self.up:
             wishes, outages = self._wishes, self._outages
-            self._fresh = set()
+            self._meanwhile = meanwhile = _Meanwhile()
             try:
                 status = await self._actions.send(ami.core_status())
                 settings = await self._actions.send(ami.core_settings())
@@ -176,7 +203,8 @@ class Telephony:
             boot = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
             rebooted = bool(self._boot) and boot != self._boot
             self._boot = boot
-            self._tell(rows, devices, dialled, rebooted=rebooted)
+            self._meanwhile = None
+            self._tell(rows, devices, dialled, meanwhile, rebooted=rebooted)
             self.resyncs += 1
             log.info("resync", reason=reason, channels=len(rows), rebooted=rebooted)
             if self._wishes == wishes:
@@ -193,10 +221,15 @@ class Telephony:
         rows = await self._actions.collect(ami.status())
         return {row.get("Uniqueid"): row.get("DNID") for row in rows}
 
-    def _tell(self, rows: list[Message], devices: list[Message], dialled: dict[str, str], *, rebooted: bool) -> None:
-        fresh, self._fresh = self._fresh or set(), None
-        if rebooted:
-            self.channels.forget_all()
+    def _tell(
+        self,
+        rows: list[Message],
+        devices: list[Message],
+        dialled: dict[str, str],
+        meanwhile: _Meanwhile,
+        *,
+        rebooted: bool,
+    ) -> None:
         strangers = self._strangers(rows)
         for row in rows:
             leg = LegId(row.get("Uniqueid"))
@@ -209,12 +242,13 @@ class Telephony:
             for fact in self.channels.device_state(device):
                 self._sink.put(fact)
         legs = {seen.leg: seen for seen in snapshot.seen_legs(rows) if not self.channels.is_dead(seen.leg)}
-        for leg in fresh:
+        unseen = {leg for leg in meanwhile.heard_of if leg in self.channels.known} - legs.keys()
+        for leg in meanwhile.told_of | unseen:
             if not self.channels.is_dead(leg):
-                legs[leg] = SeenLeg(leg=leg, place="")  # it moved while we looked: its events know better
-        gone = [leg for leg, known in self.channels.known.items() if leg not in legs and known.channel]
-        for leg in gone:  # a leg that we have just asked for has no channel yet and stays
-            del self.channels.known[leg]
+                legs[leg] = SeenLeg(leg=leg, place="")  # it came or moved while we looked: its events know better
+        known = self.channels.known.items()
+        for leg in [leg for leg, channel in known if leg not in legs and (channel.channel or rebooted)]:
+            del self.channels.known[leg]  # one that we have just asked for has no channel yet and stays
         self._sink.put(AsteriskSeen(node=self._node, legs=tuple(legs.values()), rebooted=rebooted, boot=self._boot))
 
     async def phones(self) -> dict[AgentId, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from engine.ami.client import AmiClient, LinkState
 from engine.ami.codec import Action, Message
@@ -12,18 +12,36 @@ from engine.asterisk.channels import Channels, Minting
 from engine.asterisk.numbers import Numbering
 from engine.asterisk.sessions import Sessions
 from engine.asterisk.telephony import Telephony
-from engine.domain.facts import AnyFact, AsteriskLost, AsteriskSeen, CallArrived
-from engine.domain.values import InteractionId, Token
+from engine.domain.facts import AnyFact, AsteriskLost, AsteriskSeen, CallArrived, LegEnded, LegJoined
+from engine.domain.values import AgentId, InteractionId, LegId, Token
+
+Fact = TypeVar("Fact", bound=AnyFact)
+CALLER = LegId("1795379964.7")
+PHONE = LegId("1795379964.9")
+
+
+def event(name: str, leg: LegId, channel: str, context: str, *more: tuple[str, str]) -> Message:
+    return Message.of([("Event", name), ("Channel", channel), ("Uniqueid", leg), ("Context", context), *more])
+
+
+def on_hold(leg: LegId) -> Message:
+    """A caller on hold, as the list of channels has him."""
+    place = [("Context", "callwright-call"), ("Exten", "hold"), ("ChannelStateDesc", "Up")]
+    return Message.of([("Channel", "PJSIP/trunk-1-00000001"), ("Uniqueid", leg), *place])
 
 
 class Link:
     """An AMI link that a test takes up and down; `on_list` is called while a list is being read."""
 
-    def __init__(self, on_state: Callable[[LinkState], None], **_: Any) -> None:
+    def __init__(
+        self, on_state: Callable[[LinkState], None], on_event: Callable[[Message], None], events: bool
+    ) -> None:
         self.state = LinkState.DOWN
         self.lists = 0
         self.on_list: Callable[[], None] = lambda: None
         self.rows: list[Message] = []
+        self.started = "2026-01-01"
+        self.tell = on_event
         self._on_state = on_state
 
     def turn(self, state: LinkState) -> None:
@@ -31,7 +49,8 @@ class Link:
         self._on_state(state)
 
     async def send(self, action: Action) -> Message:
-        return Message.of([("Response", "Success"), ("CoreStartupDate", "2026-01-01"), ("CoreStartupTime", "00:00:00")])
+        boot = ("CoreStartupDate", self.started)
+        return Message.of([("Response", "Success"), boot, ("CoreStartupTime", "00:00:00")])
 
     async def collect(self, action: Action) -> list[Message]:
         self.lists += action.name == "CoreShowChannels"
@@ -61,6 +80,16 @@ class Site:
     def put(self, fact: AnyFact) -> None:
         self.facts.append(fact)
 
+    def meanwhile(self, happens: Callable[[], None]) -> None:
+        """Have this happen once, right after the list of channels was read."""
+        actions = self.links["actions"]
+
+        def once() -> None:
+            actions.on_list = lambda: None
+            happens()
+
+        actions.on_list = once
+
     def _link(self, name: str, **options: Any) -> AmiClient:
         self.links[name] = Link(**options)
         return cast("AmiClient", self.links[name])
@@ -73,6 +102,10 @@ class Site:
         async with asyncio.timeout(10):
             while self.telephony.resyncs < times:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.01)
+
+    def told(self, kind: type[Fact]) -> list[Fact]:
+        """Every fact of this kind."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]
 
     @property
     def kinds(self) -> list[type[AnyFact]]:
@@ -143,3 +176,53 @@ async def test_the_shell_of_a_bridged_channel_is_no_caller() -> None:
     assert [fact.legs for fact in seen] == [()]
     assert not any(isinstance(fact, CallArrived) for fact in site.facts)
     assert await site.telephony.live_channels() == []
+
+
+async def test_who_hangs_up_during_the_first_look_is_not_raised_by_it() -> None:
+    """The engine is new and knows no channel yet: the end of one must count all the same."""
+    site = Site()
+    site.links["actions"].rows = [on_hold(CALLER)]
+    site.meanwhile(
+        lambda: site.links["events"].tell(event("Hangup", CALLER, "PJSIP/trunk-1-00000001", "callwright-call"))
+    )
+    site.up()
+    await site.compared(1)
+    assert [fact.legs for fact in site.told(AsteriskSeen)] == [()]
+    assert site.told(CallArrived) == []
+    assert CALLER not in site.telephony.channels.known
+
+
+async def test_a_phone_that_begins_to_ring_during_the_look_is_not_taken_for_gone() -> None:
+    site = Site()
+    events, channels = site.links["events"], site.telephony.channels
+    site.up()
+    await site.compared(1)
+    channels.expect(PHONE, AgentId("1001"))
+    site.meanwhile(lambda: events.tell(event("Newchannel", PHONE, "PJSIP/agent-1001-00000001", "callwright-agents")))
+    site.telephony.resync("again")
+    await site.compared(2)
+    assert [[leg.leg for leg in fact.legs] for fact in site.told(AsteriskSeen)] == [[], [PHONE]]
+    events.tell(
+        event("BridgeEnter", PHONE, "PJSIP/agent-1001-00000001", "callwright-agents", ("BridgeUniqueid", "b-1"))
+    )
+    assert [fact.leg for fact in site.told(LegJoined)] == [PHONE]
+
+
+async def test_who_calls_during_the_first_look_at_a_restarted_asterisk_stays_known() -> None:
+    site = Site()
+    actions, events = site.links["actions"], site.links["events"]
+    site.up()
+    await site.compared(1)
+    for link in site.links.values():
+        link.turn(LinkState.DOWN)
+    actions.started = "2026-01-02"
+    site.meanwhile(
+        lambda: events.tell(
+            event("Newchannel", CALLER, "PJSIP/trunk-1-00000001", "callwright-inbound", ("Exten", "+442079460001"))
+        )
+    )
+    site.up()
+    await site.compared(2)
+    assert [fact.leg for fact in site.told(CallArrived)] == [CALLER]
+    events.tell(event("Hangup", CALLER, "PJSIP/trunk-1-00000001", "callwright-call"))
+    assert [fact.leg for fact in site.told(LegEnded)] == [CALLER]
