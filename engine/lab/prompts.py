@@ -1,10 +1,11 @@
 """The sounds callers hear when no engine speaks: texts of `dialplans/prompts.toml`, spoken by espeak-ng.
 
 Files are 8 kHz, 16-bit, mono WAV (shaped by sox): what Asterisk's telephone codecs want. A second call finds a stamp
-and returns at once.
+of the same texts and voices and returns at once.
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tomllib
@@ -15,7 +16,8 @@ from typing import Final
 from engine.lab.tree import Say, SetupFailed
 
 TEXTS: Final = Path(__file__).resolve().parents[2] / "dialplans" / "prompts.toml"
-_VOICE: Final = {"en": "en-us", "zh": "cmn"}
+VOICES: Final = {"en": "en-us", "zh": "cmn-latn-pinyin"}
+"""Not `cmn`, which espeak-ng 1.51 reads as English letters: see engine/asterisk/prompts.py."""
 _STAMP: Final = "made-from"
 
 
@@ -27,14 +29,14 @@ def speak_all(folder: Path, say: Say = print) -> Path:
     """
     source = TEXTS.read_bytes()
     stamp = folder / _STAMP
-    digest = hashlib.sha256(source).hexdigest()
+    digest = hashlib.sha256(source + repr(VOICES).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return folder
     for tool, package in (("espeak-ng", "espeak-ng"), ("sox", "sox")):
         if not shutil.which(tool):
             raise SetupFailed(f"the program {tool} is missing", where="PATH", mend=f"run: apt-get install {package}")
     say("Speaking the fallback prompts (espeak-ng) ...")
-    for language, name, text in _texts(source):
+    for language, name, text in texts(source):
         speak(text, language, folder / language / f"{name}.wav")
     stamp.write_text(digest)
     return folder
@@ -47,9 +49,10 @@ def speak(text: str, language: str, target: Path) -> None:
         SetupFailed: a program failed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    wide, making = target.with_suffix(".wide"), target.with_suffix(".making")
+    mine = f".{os.getpid()}"  # a demo and a test started together both speak
+    wide, making = target.with_suffix(f"{mine}.wide"), target.with_suffix(f"{mine}.making")
     steps = (
-        ["espeak-ng", "-v", _VOICE[language], "-s", "150", "-w", str(wide), "--stdin"],
+        ["espeak-ng", "-v", VOICES[language], "-s", "150", "-w", str(wide), "--stdin"],
         ["sox", "-t", "wav", str(wide), "-t", "wav", "-r", "8000", "-c", "1", "-b", "16", str(making), "norm", "-6"],
     )
     try:
@@ -64,7 +67,8 @@ def speak(text: str, language: str, target: Path) -> None:
         making.unlink(missing_ok=True)
 
 
-def _texts(source: bytes) -> Iterator[tuple[str, str, str]]:
+def texts(source: bytes) -> Iterator[tuple[str, str, str]]:
+    """(language, name, text) of every sound that `source`, a TOML text, asks for."""
     for language, texts in tomllib.loads(source.decode()).items():
         for name, text in texts.items():
             yield language, name, text
