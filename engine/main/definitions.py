@@ -75,13 +75,15 @@ class PhoneCredentials:
         self._now = now
 
     async def agent_with_pin(self, code: str, pin: str) -> AgentProfile | None:
-        """The agent, or None: unknown, wrong PIN, or locked for now."""
+        """The agent, or None: unknown, wrong PIN, or locked for now. An unknown one takes as long."""
         try:
-            agent = await self._defined.agents.show(code)
             right = await self._defined.pins.check(code, pin, self._now())
+            agent = await self._defined.agents.show(code)
         except CallwrightError as refused:
-            log.info("sign-in refused", agent_id=code, why=refused.error_id)
+            log.info("sign-in refused", why=refused.error_id)  # without what was dialled: it may be a PIN
             return None
+        if not right:
+            log.info("sign-in refused", agent_id=agent.id, why="wrong PIN")
         return agent if right else None
 
 
