@@ -65,6 +65,7 @@ async def restore(url: str, path: Path) -> None:
         await asyncio.to_thread(_check_sqlite, path)
         target = Path(parsed.database or "")
         await asyncio.to_thread(_set_aside_if_damaged, target)
+        await asyncio.to_thread(_begin_private, target)
         await asyncio.to_thread(_copy_sqlite, path, target)
         return
     with path.open("rb") as file:
@@ -100,6 +101,16 @@ def _is_whole(target: Path) -> bool:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
     except sqlite3.Error as refused:
         return not is_damage(refused)
+
+
+def _begin_private(target: Path) -> None:
+    """Make the file where there is none: SQLite would make one that others may read, telephone numbers and all."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, PRIVATE))
+    except OSError as refused:
+        raise StoreUnavailable(
+            f"it cannot be written: {refused.strerror}", where=str(target), mend="Check the folder and its rights."
+        ) from refused
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
