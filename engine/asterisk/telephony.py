@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 Link = Callable[..., AmiClient]
 BRIDGE_S = 10.0
 """Longer than the floor waits for it: not to have been told is no refusal."""
+RING_S = 3.0
+"""Beyond the ringing itself, and so longer than the floor waits. Asterisk only queues an Originate, but when it is slow
+to say so the phone rings all the same: to take that for a failure would pause the agent, and then hang up on him."""
 AGAIN_S = 0.1
 """Between two comparisons: whoever sends what asks for one, again and again, gets ten a second."""
 
@@ -130,7 +133,8 @@ class Telephony:
                     context="callwright-agents",
                     exten="idle" if command.nailed_up else "ondemand",
                     timeout_ms=round(command.timeout_s * 1000),
-                )
+                ),
+                timeout=command.timeout_s + RING_S,
             )
         except CallwrightError as failed:
             log.warning("could not ring", agent_id=command.agent_id, why=failed.what)
@@ -138,7 +142,10 @@ class Telephony:
                 self._sink.put(fact)
 
     async def _quietly(self, name: str, make: Callable[[], Action]) -> None:
-        """An action whose failure means that the leg is gone already: its end was or will be told."""
+        """An action nobody waits for. Mostly the leg is gone already, and its end was or will be told.
+
+        Else it is the dialplan that ends an agent's leg which nobody joins, and that asks again for a caller.
+        """
         try:
             await self._actions.send(make())
         except CallwrightError as failed:

@@ -12,8 +12,19 @@ from engine.asterisk.channels import Channels, Minting
 from engine.asterisk.numbers import Numbering
 from engine.asterisk.sessions import Sessions
 from engine.asterisk.telephony import Telephony
-from engine.domain.facts import AnyFact, AsteriskLost, AsteriskSeen, CallArrived, LegEnded, LegJoined
+from engine.domain.commands import RingAgent
+from engine.domain.facts import (
+    AnyFact,
+    AsteriskLost,
+    AsteriskSeen,
+    CallArrived,
+    LegAnswered,
+    LegEnded,
+    LegJoined,
+    RingFailed,
+)
 from engine.domain.values import AgentId, InteractionId, LegId, Token
+from engine.errors import AmiTimeout
 
 Fact = TypeVar("Fact", bound=AnyFact)
 CALLER = LegId("1795379964.7")
@@ -41,6 +52,8 @@ class Link:
         self.on_list: Callable[[], None] = lambda: None
         self.rows: list[Message] = []
         self.started = "2026-01-01"
+        self.answers_after_s = 0.0
+        """Longer than this the engine must wait for an answer. Nobody really waits."""
         self.tell = on_event
         self._on_state = on_state
 
@@ -48,7 +61,9 @@ class Link:
         self.state = state
         self._on_state(state)
 
-    async def send(self, action: Action) -> Message:
+    async def send(self, action: Action, timeout: float = 5.0) -> Message:  # noqa: ASYNC109 - as AmiClient has it
+        if timeout <= self.answers_after_s:
+            raise AmiTimeout(f"no answer in {timeout:g} s", where="test")
         boot = ("CoreStartupDate", self.started)
         return Message.of([("Response", "Success"), boot, ("CoreStartupTime", "00:00:00")])
 
@@ -226,3 +241,26 @@ async def test_who_calls_during_the_first_look_at_a_restarted_asterisk_stays_kno
     assert [fact.leg for fact in site.told(CallArrived)] == [CALLER]
     events.tell(event("Hangup", CALLER, "PJSIP/trunk-1-00000001", "callwright-call"))
     assert [fact.leg for fact in site.told(LegEnded)] == [CALLER]
+
+
+async def test_a_phone_rings_also_where_asterisk_says_so_seconds_later() -> None:
+    """Under load it answers late and rings all the same: the agent who picks up must not be taken for absent."""
+    site = Site()
+    site.up()
+    await site.compared(1)
+    site.links["actions"].answers_after_s = 17.0  # the phone rings for 15 s, and the floor waits for 17
+    site.telephony.start(
+        RingAgent(agent_id=AgentId("1001"), leg=PHONE, endpoint="agent-1001", timeout_s=15.0, interaction_id=None)
+    )
+    await asyncio.sleep(0)
+    assert site.told(RingFailed) == []
+    ringed = event("UserEvent", PHONE, "PJSIP/agent-1001-00000001", "callwright-agents", ("Phase", "ringed"))
+    site.links["events"].tell(ringed)
+    assert [fact.leg for fact in site.told(LegAnswered)] == [PHONE]
+    assert not site.telephony.channels.is_dead(PHONE)
+    site.links["actions"].answers_after_s = 1000.0
+    site.telephony.start(
+        RingAgent(agent_id=AgentId("1001"), leg=LegId("ix_1.2"), endpoint="agent-1001", timeout_s=15.0)
+    )
+    await asyncio.sleep(0)
+    assert [fact.leg for fact in site.told(RingFailed)] == [LegId("ix_1.2")]
