@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 ALL_KEYS = "0123456789*#"
 Order = Ask | Release | CheckPin
 ADMISSION_S = 1.0
+LOOKS_S = (0.01, 0.1)
+"""Pauses between two looks for a channel: at first, and at most. An engine that has just started and knows nobody yet
+is asked by everybody who waits, and must not spend on looking the time in which it learns of them."""
 ORDER_WITHIN_S = 6.0
 """How long a person may be in our hands without a word from the floor, which answers within milliseconds. He hears
 nothing meanwhile: his dialplan, which plays music and asks again, has him better then."""
@@ -83,10 +86,12 @@ class Sessions:
             return AgiVerdict(admitted=False, reason="unknown-script")
         leg = LegId(request.uniqueid)
         ends = asyncio.get_running_loop().time() + ADMISSION_S
+        pause, longest = LOOKS_S
         while leg not in self._channels.known:
             if asyncio.get_running_loop().time() > ends:
                 return AgiVerdict(admitted=False, reason="unknown-channel")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
         if self._channels.known[leg].context not in wanted:
             return AgiVerdict(admitted=False, reason="wrong-context")  # by AMI's word: what AGI says can be forged
         return AgiVerdict(admitted=True)

@@ -1,9 +1,13 @@
-"""A person in our hands of whom the floor says nothing is given back to his dialplan, which has music."""
+"""The door's last word on a session, and a floor that says nothing of a person in our hands."""
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from engine.agi.call import AgiSession
-from engine.asterisk.channels import Channels, Minting
+from engine.agi.codec import AgiRequest
+from engine.asterisk.channels import Channels, Known, Minting
 from engine.asterisk.numbers import Numbering
 from engine.asterisk.sessions import Sessions
 from engine.domain.commands import Release
@@ -52,6 +56,49 @@ def sessions(sink: Sink, within_s: float) -> Sessions:
         channels, nobody, nobody, sink, minting.token, minting.interaction_of, order_within_s=within_s
     )
     return sink.sessions
+
+
+class Looked(dict[LegId, Known]):
+    """Channels, none of which is known before the `known_at`-th look."""
+
+    def __init__(self, known_at: int) -> None:
+        super().__init__({LEG: Known(leg=LEG, channel="PJSIP/trunk-1-00000001", context="callwright-call")})
+        self.known_at = known_at
+        self.looks = 0
+
+    def __contains__(self, leg: object) -> bool:
+        self.looks += 1
+        return self.looks >= self.known_at and super().__contains__(leg)
+
+
+def asks() -> AgiRequest:
+    return AgiRequest(
+        script="poll",
+        uniqueid=LEG,
+        channel="PJSIP/trunk-1-00000001",
+        context="callwright-call",
+        extension="hold",
+        priority=1,
+        callerid="",
+        calleridname="",
+    )
+
+
+@pytest.mark.parametrize(("known_at", "reason"), [(1, ""), (3, ""), (10_000, "unknown-channel")])
+async def test_the_door_looks_soon_but_not_again_and_again(known_at: int, reason: str) -> None:
+    """A thousand callers who wait ask an engine that has just started and knows none of them yet."""
+    served = sessions(Sink(answers=True), within_s=1.0)
+    served._channels.known = looked = Looked(known_at)
+    assert (await served.admit(asks())).reason == reason
+    assert looked.looks == known_at or looked.looks < 20
+
+
+@pytest.mark.parametrize(("script", "reason"), [("agent", "wrong-context"), ("shell", "unknown-script")])
+async def test_the_door_goes_by_what_ami_said_of_the_channel(script: str, reason: str) -> None:
+    served = sessions(Sink(answers=True), within_s=1.0)
+    served._channels.known = Looked(1)
+    verdict = await served.admit(msgspec.structs.replace(asks(), script=script, context="callwright-phone"))
+    assert (verdict.admitted, verdict.reason) == (False, reason)
 
 
 async def test_a_floor_that_says_nothing_does_not_keep_a_caller_in_silence() -> None:
