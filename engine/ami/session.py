@@ -15,6 +15,11 @@ mint begin with a prefix that a caller cannot guess. What comes late, for an act
 read for `patience_us`; `misses` in a row are death: 5.5 s at most after the peer fell silent, by default. Misses are
 counted by ticks, not by the clock, so an engine that was frozen reads what waits for it before it judges. A peer that
 talks but leaves `deaf_after` pings unanswered is dead as well.
+
+Asterisk carries the actions of one connection out one after another, and reads no ping meanwhile (main/manager.c
+`session_do`); a Bridge takes it seconds where it has no processor left. So while an action waits for its answer,
+`busy_misses` are forgiven: 9.5 s at most. A connection without actions, as that of events, is judged as before, and so
+a silent Asterisk is noticed by it.
 """
 
 import enum
@@ -54,6 +59,7 @@ class Keepalive(msgspec.Struct, frozen=True):
     period_us: int = 2 * SECOND
     patience_us: int = 3 * SECOND // 2
     misses: int = 2
+    busy_misses: int = 4
     deaf_after: int = 5
     login_us: int = 5 * SECOND  # greeting and login together
 
@@ -211,7 +217,7 @@ class Session:
         self._judging = False
         self._next_tick = max(now, self._ping_at + self.keepalive.period_us)
         self._silent = 0 if self._heard else self._silent + 1
-        if self._silent >= self.keepalive.misses:
+        if self._silent >= (self.keepalive.busy_misses if self._waiting else self.keepalive.misses):
             return self._die(f"silent: nothing read after {self._silent} pings")
         if len(self._pinged) >= self.keepalive.deaf_after:
             return self._die(f"deaf: {len(self._pinged)} pings unanswered while events came")

@@ -273,6 +273,30 @@ def test_a_blackhole_is_noticed_within_six_seconds(silent_from: int) -> None:
     assert 0 < when - silent_from <= 6 * SECOND
 
 
+@settings(deadline=None)
+@given(st.integers(0, 20 * SECOND))
+def test_one_slow_action_is_not_taken_for_a_blackhole(asked_at: int) -> None:
+    """Asterisk carries out one action at a time, and looks at no ping before that is done."""
+    session = up()
+    live(session, asked_at, answers_until=9999 * SECOND)
+    action_id, _ = session.request(Action("Bridge"))
+    when, died = asked_at, None
+    while died is None and (deadline := session.deadline()) is not None and deadline <= asked_at + 7 * SECOND:
+        when, died = deadline, session.tick(deadline)[1]
+    assert died is None
+    assert replied(session.receive(reply(action_id), when)[0]).response.success
+    when, died, _ = live(session, when + 60 * SECOND, answers_until=0)
+    assert died is not None, "with nothing under way it is judged as ever"
+
+
+def test_an_action_that_is_never_answered_does_not_hide_a_blackhole_for_long() -> None:
+    session = up()
+    session.request(Action("Bridge"))
+    when, died, _ = live(session, 60 * SECOND, answers_until=0)
+    assert died is not None
+    assert when <= 10 * SECOND
+
+
 def test_a_slow_answer_is_no_death_while_events_come() -> None:
     """Pongs queue behind a burst of events; bytes that arrive prove the peer lives, for a while."""
     session = up()
