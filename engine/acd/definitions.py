@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from math import isfinite
 
-from engine.domain.policy import AgentProfile, QueuePolicy, RoutingStep
+from engine.domain.policy import PRIORITY_LIMIT, AgentProfile, QueuePolicy, RoutingStep
 from engine.errors import ConfigError
 
 LOWEST_LEVEL, HIGHEST_LEVEL = 1, 10
@@ -33,6 +33,12 @@ def check_queue(queue: QueuePolicy) -> None:
     }
     for field, (seconds, lowest) in durations.items():
         _check_seconds(seconds, lowest, f"{where}, {field}")
+    if abs(queue.priority) > PRIORITY_LIMIT:
+        raise ConfigError(
+            f"{queue.priority} makes no sense",
+            where=f"{where}, priority",
+            mend=f"use -{PRIORITY_LIMIT} to {PRIORITY_LIMIT}: a point is worth a minute of waiting",
+        )
     if not queue.steps:
         raise ConfigError("there is no routing step", where=where, mend="give one step with after_s 0")
     for number, step in enumerate(queue.steps, start=1):

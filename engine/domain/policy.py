@@ -4,8 +4,12 @@ Durations are seconds (float) because people write them; instants are microsecon
 """
 
 from enum import StrEnum
+from typing import Final
 
 from engine.domain.values import AgentId, LegMode, Prompt, QueueId, Value
+
+PRIORITY_LIMIT: Final = 1_000
+"""Each priority, a queue's or one that a flow names, is within ± this: some 17 hours of waiting, and no more."""
 
 
 class Strategy(StrEnum):

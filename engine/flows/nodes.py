@@ -25,14 +25,14 @@ from engine.domain.flow import (
     SetVariables,
     Switch,
 )
-from engine.domain.policy import SkillNeed
+from engine.domain.policy import PRIORITY_LIMIT, SkillNeed
 from engine.domain.values import DigitPattern, QueueId
 from engine.flows.digits import MAX_DIGITS, parse_shape
 from engine.flows.fields import NAME, NAME_RULE, Fields
 from engine.flows.hours import EXAMPLE, parse_span
 from engine.flows.problems import quoted
 from engine.flows.prompts import read_prompts
-from engine.flows.steering import LEVELS, PRIORITY, PRIORITY_LIMIT, SKILL
+from engine.flows.steering import LEVELS, PRIORITY, SKILL
 from engine.flows.strict_yaml import Items, Table, Text, Tree
 
 _MAX_TRIES = 10

@@ -10,8 +10,6 @@ from engine.domain.policy import SkillNeed
 
 PRIORITY: Final = "priority"
 SKILL: Final = "skill."
-PRIORITY_LIMIT: Final = 1_000
-"""The parser keeps each priority that a file names within ± this."""
 LEVELS: Final = (1, 10)
 
 

@@ -25,6 +25,8 @@ QUEUES: list[tuple[dict[str, Any], str, str]] = [
     ({"max_wait_s": math.inf}, "queue q, max_wait_s", "inf s makes no sense"),
     ({"service_level_s": math.nan}, "queue q, service_level_s", "nan s makes no sense"),
     ({"short_abandon_s": 1e9}, "queue q, short_abandon_s", "1e+09 s makes no sense"),
+    ({"priority": 1001}, "queue q, priority", "1001 makes no sense"),
+    ({"priority": -(10**30)}, "queue q, priority", f"-{10**30} makes no sense"),
     ({"steps": ()}, "queue q", "there is no routing step"),
     ({"steps": (step(5),)}, "queue q, step 1", "the first step begins after 5 s"),
     ({"steps": (step(), step(9), step(9))}, "queue q, step 3", "it begins after 9 s, the step before it after 9 s"),
