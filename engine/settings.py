@@ -121,6 +121,11 @@ class Mqtt(_Section):
     plain_text: bool = False
     embedded: bool = False
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is to be told anything."""
+        return self.embedded or bool(self.host)
+
 
 class Log(_Section):
     """What is logged. JSON to standard error unless it is a terminal."""

@@ -41,7 +41,7 @@ from engine.store.database import Database, open_database
 from engine.store.definitions import Definitions
 from engine.store.journal import Journal
 from engine.store.outbox import Outbox
-from engine.store.projector import Projector
+from engine.store.projector import Projector, no_topics
 from engine.store.rescue import Rescue
 from engine.store.schema import upgrade_database
 from engine.store.vault import Vault
@@ -132,7 +132,9 @@ class Engine:
         await upgrade_database(self.database)
         self.vault = await Vault.open(self.database, settings.paths.data)
         self.outbox = Outbox(self.database)
-        self.projector = Projector(self.database, topics=Announcer(settings.site.name), outbox=self.outbox)
+        # Without a broker nobody would ever take the messages out again.
+        topics = Announcer(settings.site.name) if settings.mqtt.wanted else no_topics
+        self.projector = Projector(self.database, topics=topics, outbox=self.outbox)
         self._projected = await self.projector.attach(self.journal.seed)
         self.definitions = Definitions(self.database)
 

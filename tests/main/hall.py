@@ -52,6 +52,7 @@ AGI_SECRET = "a-secret-of-the-tests"
 PATIENCE_S = 20.0
 SKILL = "sales"
 NAILED, RUNG = "1001", "1002"
+NO_MQTT = Mqtt()
 
 FLOW = """
 flow: main
@@ -98,7 +99,14 @@ class Hall:
     """One site: an Asterisk in memory, and an engine that may be killed and started again on the same data."""
 
     def __init__(
-        self, home: Path, sounds: Path, *, flow: str = FLOW, snapshot_every: int = 10_000, min_free_percent: float = 0
+        self,
+        home: Path,
+        sounds: Path,
+        *,
+        flow: str = FLOW,
+        snapshot_every: int = 10_000,
+        min_free_percent: float = 0,
+        mqtt: Mqtt = NO_MQTT,
     ) -> None:
         self.home = home
         self.asterisk = AmiPeer()
@@ -107,6 +115,7 @@ class Hall:
         self._snapshot_every = snapshot_every
         self._sounds = sounds
         self._min_free_percent = min_free_percent
+        self._mqtt = mqtt
         self._changed = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._lines: set[asyncio.Task[None]] = set()
@@ -134,7 +143,7 @@ class Hall:
                 cel=self.home / "cel.jsonl",
             ),
             recording=Recording(min_free_mb=0, min_free_percent=self._min_free_percent),
-            mqtt=Mqtt(),
+            mqtt=self._mqtt,
         )
 
     async def __aenter__(self) -> Self:

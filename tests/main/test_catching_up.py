@@ -18,8 +18,10 @@ from engine.domain.events import AnyEvent
 from engine.errors import StoreUnavailable
 from engine.main.catching_up import CatchingUp
 from engine.main.console import LiveConsole
+from engine.settings import Mqtt
 from engine.store.vault import Vault
 from tests.main.hall import NAILED, Hall
+from tests.servers import free_port
 
 
 class SlowTables:
@@ -95,7 +97,8 @@ async def test_events_let_go_while_the_database_was_away_are_told_from_the_journ
     tmp_path: Path, sounds: Path
 ) -> None:
     limit = 20
-    async with Hall(tmp_path, sounds, snapshot_every=15) as hall:
+    nobody = Mqtt(host="127.0.0.1", port=free_port())  # no broker: every message stays in the outbox, to be counted
+    async with Hall(tmp_path, sounds, snapshot_every=15, mqtt=nobody) as hall:
         clerk = hall.engine.clerk
         clerk._limits = (20_000, limit)
         most: list[int] = []

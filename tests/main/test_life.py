@@ -90,6 +90,17 @@ async def test_snapshots_shorten_the_restart_and_agree_with_the_journal(tmp_path
         await hall.start()
 
 
+async def test_without_mqtt_no_message_is_kept_for_anybody(tmp_path: Path, sounds: Path) -> None:
+    """By default there is no broker: the outbox would grow for ever, and tell it all the day one is set up."""
+    async with Hall(tmp_path, sounds) as hall:
+        call = await hall.dial()
+        await call.hang_up()
+        await hall.ended(call)
+        await hall.on_disk()
+        assert await hall.engine.projector.last_seq() > 0
+        assert await hall.engine.outbox.size() == 0
+
+
 async def test_events_that_the_tables_missed_are_told_once(tmp_path: Path, sounds: Path) -> None:
     async with Hall(tmp_path, sounds, snapshot_every=10) as hall:
         await hall.sign_in(NAILED)
