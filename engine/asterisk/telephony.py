@@ -29,7 +29,7 @@ from engine.domain.facts import (
     SeenLeg,
 )
 from engine.domain.values import AgentId, LegId
-from engine.errors import CallwrightError
+from engine.errors import AmiLost, CallwrightError
 from engine.runtime.ports import FactSink
 
 log = structlog.get_logger(__name__)
@@ -116,6 +116,8 @@ class Telephony:
     async def _bridge(self, command: Bridge) -> None:
         try:
             await self._actions.send(ami.bridge(command.leg, command.other), timeout=BRIDGE_S)
+        except AmiLost as lost:
+            log.info("not told whether two were joined; the next comparison shows it", why=lost.what)
         except CallwrightError as failed:
             self._sink.put(
                 BridgeFailed(
@@ -136,6 +138,9 @@ class Telephony:
                 ),
                 timeout=command.timeout_s + RING_S,
             )
+        except AmiLost as lost:  # what became of it shows in the comparison that follows, and no agent is to blame
+            log.info("not told whether a phone rings", agent_id=command.agent_id, why=lost.what)
+            self.channels.known.pop(command.leg, None)
         except CallwrightError as failed:
             log.warning("could not ring", agent_id=command.agent_id, why=failed.what)
             for fact in self.channels.ring_failed(command.leg, command.agent_id):

@@ -40,6 +40,7 @@ class Faults(msgspec.Struct):
     blackhole: bool = False  # accept, read and swallow; write nothing
     deaf: bool = False  # events flow, but no action is looked at
     garbage: bytes = b""  # written before every event
+    cut_after: str = ""  # carry out the next action of this name, and reset every connection before it is answered
 
 
 class AmiPeer:
@@ -211,6 +212,9 @@ class AmiPeer:
             frames = answer(self.model, action)
         finally:
             events, self._held = self._held, None
+        if name == self.faults.cut_after.lower():
+            self.faults.cut_after = ""
+            self.cut()
         for each in frames:
             session.write(frame(each))
         for headers in events:
