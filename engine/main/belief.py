@@ -10,6 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from ulid import ULID
+
 from engine.acd.matching import Decision
 from engine.domain.commands import AnyCommand, Publish
 from engine.domain.events import AnyEvent, InteractionEnded
@@ -17,11 +19,13 @@ from engine.domain.values import SECOND, Value
 from engine.errors import NotFound
 from engine.floor import Floor
 from engine.runtime.loop import take
-from engine.store.journal import read_journal
+from engine.store.journal import read_journal, seq_before
 from engine.store.lines import read_header, segment_paths
 from engine.store.snapshots import nearest_snapshot
 
 PROGRESS_EVERY = 1000
+MINTED_BEFORE = 60 * SECOND
+"""By how much the clock that ids are made by may be ahead of the journal's, without a second search."""
 _LAST = 2**62
 
 
@@ -155,7 +159,7 @@ def explain(directory: Path, interaction_id: str) -> list[Explanation]:
         found.extend(
             Explanation(seq=record.seq, decision=trace) for trace in traces if trace.interaction_id == interaction_id
         )
-        if found and _is_over(commands, interaction_id):
+        if _is_over(commands, interaction_id):
             break
     if not found:
         raise _undecided(floor, interaction_id)
@@ -186,12 +190,25 @@ def _undecided(floor: Floor, interaction_id: str) -> NotFound:
 
 
 def _first_mention(directory: Path, interaction_id: str) -> int:
-    for record in read_journal(directory, 1):
-        if record.fact.interaction_id == interaction_id:
-            return record.seq
+    """The first fact about it: looked for from where its id says that it began, as a journal may hold years."""
+    begin = seq_before(directory, _minted(interaction_id) - MINTED_BEFORE)
+    for start, end in ((begin, _LAST), (1, begin)):  # the second: the machine's clock was moved meanwhile
+        for record in read_journal(directory, start) if start < end else ():
+            if record.seq >= end:
+                break
+            if record.fact.interaction_id == interaction_id:
+                return record.seq
     raise NotFound(
         f"{interaction_id} is not in the journal", where=str(directory), mend="see `callwright interaction list`"
     )
+
+
+def _minted(interaction_id: str) -> int:
+    """When an id was made (UTC µs), as its ULID tells; 0 for one that holds none."""
+    try:
+        return ULID.from_str(interaction_id.partition("_")[2]).milliseconds * 1000
+    except ValueError:
+        return 0
 
 
 def _is_over(commands: tuple[AnyCommand, ...], interaction_id: str) -> bool:

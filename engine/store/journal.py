@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -117,6 +119,22 @@ def last_moment(directory: Path) -> int:
                 raise found.error()
             last = found.now
     return last
+
+
+def seq_before(directory: Path, moment: int) -> int:
+    """Return the latest fact that begins a segment and was told before `moment` (UTC µs); 1 where there is none.
+
+    Reads one line of a few segments, as time in a journal never runs backwards. Needs no lock.
+    """
+    paths = segment_paths(directory)
+    later = bisect_left(paths, moment, key=_first_moment)
+    return first_seq_of(paths[later - 1]) if later else 1
+
+
+def _first_moment(path: Path) -> int:
+    """When a segment's first fact was told; a time that never comes where it holds none that can be read."""
+    first = next((found for found in examine(path) if isinstance(found, Record)), None)
+    return first.now if first is not None else sys.maxsize
 
 
 def _examine_all(paths: list[Path], *, from_start: bool) -> Iterator[Record | Violation]:

@@ -8,9 +8,10 @@ import pytest
 
 from engine.domain.facts import ControlGained
 from engine.domain.interaction import InteractionState
-from engine.domain.values import LegId
-from engine.errors import NotFound
+from engine.domain.values import SECOND, LegId
+from engine.errors import JournalBroken, NotFound
 from engine.main import belief
+from engine.store.lines import segment_paths
 from tests.main.hall import Call, Hall
 
 
@@ -45,3 +46,48 @@ async def test_a_caller_for_whom_nobody_is_free_is_told_of_with_his_queue(tmp_pa
         told = await refusal(hall, call)
         assert told.what == "it is over, and no agent was ever chosen for it"
         assert f"callwright interaction show {call.id}" in told.mend
+
+
+async def test_only_the_callers_own_time_is_read_of_a_long_journal(
+    tmp_path: Path, sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what was before he came, which may be years, and not what came after he had gone."""
+    monkeypatch.setattr(belief, "MINTED_BEFORE", 0)
+    async with Hall(tmp_path, sounds, snapshot_every=5) as hall:
+        journal = hall.settings.paths.journal
+
+        async def next_segment() -> None:
+            known = hall.engine._snapshot_seq
+            await hall.until(lambda: hall.engine._snapshot_seq > known)
+            await hall.on_disk()
+
+        before = await hall.call_in()
+        await next_segment()
+        await hall.call_in()  # a segment begins with the first fact after a snapshot: not with his, for once
+        call = await hall.call_in()
+        await call.hang_up()
+        await hall.ended(call)
+        await next_segment()
+        after = await hall.call_in()
+        await hall.on_disk()
+        first, *_, last = segment_paths(journal)
+        for path in (first, last):
+            path.write_bytes(path.read_bytes().replace(b'"now":', b'"nov":', 3))
+        assert (await refusal(hall, call)).what == "it is over, and no agent was ever chosen for it"
+        for other in (before, after):
+            with pytest.raises(JournalBroken):
+                belief.explain(journal, other.id)
+
+
+async def test_an_id_from_a_clock_that_was_ahead_is_found_all_the_same(
+    tmp_path: Path, sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(belief, "MINTED_BEFORE", -3600 * SECOND)
+    async with Hall(tmp_path, sounds, snapshot_every=5) as hall:
+        call = await hall.call_in()
+        await hall.until(lambda: hall.engine._snapshot_seq > 0)
+        await hall.call_in()
+        assert (await refusal(hall, call)).what.startswith("it is waiting in queue sales")
+        for nobody in ("ix_none", "01", "", f"ix_{'Z' * 26}"):
+            with pytest.raises(NotFound, match="not in the journal"):
+                belief.explain(hall.settings.paths.journal, nobody)

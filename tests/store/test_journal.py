@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.domain.facts import AnyFact, CallArrived, TimePassed
 from engine.domain.values import LegId, Token
 from engine.errors import BrokenInvariant, Conflict, JournalBroken, JournalUnwritable, NotFound, StoreTooNew
-from engine.store.journal import Journal, read_journal, verify_journal
+from engine.store.journal import Journal, read_journal, seq_before, verify_journal
 
 T0 = 1_763_800_000_000_000
 
@@ -41,6 +41,18 @@ def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
     assert [record.fact for record in records] == [fact(n) for n in range(5)]
     assert [record.seq for record in journal.read(4)] == [4, 5]
     assert journal.verify() == []
+
+
+def test_a_moment_is_found_by_its_segment(tmp_path: Path) -> None:
+    journal = written(tmp_path, 0)
+    for number in range(1, 10):
+        journal.append(fact(number), T0 + 10 * number)
+        journal.flush()
+        if number % 3 == 0:
+            journal.snapshot(number, b"{}")  # segments begin with 1, 4 and 7
+    found = {number: seq_before(tmp_path, T0 + 10 * number) for number in range(12)}
+    assert found == {0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: 4, 6: 4, 7: 4, 8: 7, 9: 7, 10: 7, 11: 7}
+    assert seq_before(tmp_path / "none", T0) == 1
 
 
 def test_nothing_is_durable_before_a_flush(tmp_path: Path) -> None:
