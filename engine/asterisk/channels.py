@@ -172,12 +172,10 @@ class Channels:
         leg = LegId(message.get("Uniqueid"))
         known = self.known.get(leg)
         channel = message.get("Channel")
-        if is_shell(channel) and (known is None or known.channel not in ("", channel)):
-            return []
-        self.bury(leg)  # one we do not know as well: the picture that is just being taken may still show it
-        if known is None:
+        if known is None or (known.channel and known.channel != channel and is_shell(channel)):
             return []
         del self.known[leg]
+        self.bury(leg)
         return [
             LegEnded(
                 at=_at(message),

@@ -44,16 +44,20 @@ AGAIN_S = 0.1
 
 
 class _Meanwhile(msgspec.Struct):
-    """The legs that events named while a picture was being taken: such a leg may be missing in it, and yet live."""
+    """The legs that events named while a picture was taken: it may lack one that lives, and show one that ended."""
 
     heard_of: set[LegId] = msgspec.field(default_factory=set)
     told_of: set[LegId] = msgspec.field(default_factory=set)
     """Those the floor was told something of: where it has them is newer than the picture."""
+    ended: set[LegId] = msgspec.field(default_factory=set)
 
-    def note(self, leg: LegId, facts: list[AnyFact]) -> None:
-        """An event of this leg came, and this is what it meant."""
+    def note(self, message: Message, facts: list[AnyFact]) -> None:
+        """An event came, and this is what it meant."""
+        leg = LegId(message.get("Uniqueid"))
         self.heard_of.add(leg)
         self.told_of |= {about for fact in facts if (about := getattr(fact, "leg", None)) is not None}
+        if message.event == "Hangup" and not is_shell(message.get("Channel")):
+            self.ended.add(leg)  # known to us or not
 
 
 class Telephony:
@@ -166,8 +170,8 @@ class Telephony:
         facts = self.channels.facts(message)
         if self.channels.forged > forged:
             self.resync("an event with repeated headers")  # not believed, so what it hid must be looked up
-        if self._meanwhile is not None:
-            self._meanwhile.note(LegId(message.get("Uniqueid")), facts)
+        elif self._meanwhile is not None:
+            self._meanwhile.note(message, facts)
         for fact in facts:
             self._sink.put(fact)
 
@@ -242,6 +246,7 @@ class Telephony:
         *,
         rebooted: bool,
     ) -> None:
+        rows = [row for row in rows if row.get("Uniqueid") not in meanwhile.ended]
         strangers = self._strangers(rows)
         for row in rows:
             leg = LegId(row.get("Uniqueid"))

@@ -205,6 +205,7 @@ async def test_who_hangs_up_during_the_first_look_is_not_raised_by_it() -> None:
     assert [fact.legs for fact in site.told(AsteriskSeen)] == [()]
     assert site.told(CallArrived) == []
     assert CALLER not in site.telephony.channels.known
+    assert not site.telephony.channels.is_dead(CALLER), "nobody was told of this call: the channel event log tells it"
 
 
 async def test_a_phone_that_begins_to_ring_during_the_look_is_not_taken_for_gone() -> None:
