@@ -148,6 +148,12 @@ def _finish(draft: Path, path: Path) -> None:
     sync_directory(path.parent)
 
 
+def _for_libpq(url: URL) -> str:
+    """The URL for PostgreSQL's own programs, without the password. What asyncpg calls `ssl` is their `sslmode`."""
+    query = {"sslmode" if key == "ssl" else key: value for key, value in url.query.items()}
+    return url.set(drivername="postgresql", password=None, query=query).render_as_string()
+
+
 async def _run_postgres(program: str, url: URL, *options: str) -> None:
     found = shutil.which(program)
     if found is None:
@@ -156,7 +162,7 @@ async def _run_postgres(program: str, url: URL, *options: str) -> None:
     secrets = {"PGPASSWORD": url.password} if url.password else {}
     process = await asyncio.create_subprocess_exec(
         found,
-        f"--dbname={url.set(drivername='postgresql', password=None).render_as_string()}",
+        f"--dbname={_for_libpq(url)}",
         "--no-password",
         *options,
         stdin=asyncio.subprocess.DEVNULL,

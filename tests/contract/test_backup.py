@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import ConfigError, Conflict, NotFound, StoreUnavailable
 from engine.store.backup import backup, restore
-from engine.store.database import Database
+from engine.store.database import Database, open_database
 from engine.store.definitions import Definitions, SkillDefinition
 
 SALES = SkillDefinition(id="sales", name="Sales")
@@ -33,6 +33,16 @@ async def test_a_restore_brings_back_what_was_and_removes_what_came_after(
     await restore(url, path)
     assert await definitions.skills.list() == [SALES]
     assert [name for name in names(tmp_path) if "draft" in name] == []
+
+
+async def test_tls_is_spelt_as_the_database_is_opened_with(url: str, tmp_path: Path) -> None:
+    """asyncpg and libpq have two words for it; SQLite has none."""
+    named = url if url.startswith("sqlite") else f"{url}?ssl=prefer"
+    opened = open_database(named)
+    await Definitions(opened).skills.add(SALES)
+    await opened.close()
+    await backup(named, tmp_path / "b")
+    await restore(named, tmp_path / "b")
 
 
 async def test_a_backup_replaces_no_file(database: Database, url: str, tmp_path: Path) -> None:
