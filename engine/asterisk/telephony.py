@@ -40,7 +40,8 @@ RING_S = 3.0
 """Beyond the ringing itself, and so longer than the floor waits. Asterisk only queues an Originate, but when it is slow
 to say so the phone rings all the same: to take that for a failure would pause the agent, and then hang up on him."""
 AGAIN_S = 0.1
-"""Between two comparisons: whoever sends what asks for one, again and again, gets ten a second."""
+"""Least pause between two comparisons: whoever sends what asks for one, again and again, gets ten a second at most. One
+that took longer is followed by a pause as long: an Asterisk that is slow is not made slower by being looked at."""
 
 
 class _Meanwhile(msgspec.Struct):
@@ -200,8 +201,9 @@ class Telephony:
             self._meanwhile = None
 
     async def _compare(self, reason: str) -> None:
+        clock = asyncio.get_running_loop().time
         while self.up:
-            wishes, outages = self._wishes, self._outages
+            began, wishes, outages = clock(), self._wishes, self._outages
             self._meanwhile = meanwhile = _Meanwhile()
             try:
                 status = await self._actions.send(ami.core_status())
@@ -225,7 +227,7 @@ class Telephony:
             log.info("resync", reason=reason, channels=len(rows), rebooted=rebooted)
             if self._wishes == wishes:
                 return
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(max(AGAIN_S, clock() - began))
 
     def _strangers(self, rows: list[Message]) -> set[LegId]:
         """Callers who arrived while we were away: no Newchannel event told of them."""

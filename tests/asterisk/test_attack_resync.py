@@ -48,14 +48,20 @@ class Link:
         self, on_state: Callable[[LinkState], None], on_event: Callable[[Message], None], events: bool
     ) -> None:
         self.state = LinkState.DOWN
-        self.lists = 0
         self.on_list: Callable[[], None] = lambda: None
         self.rows: list[Message] = []
         self.started = "2026-01-01"
+        self.looked_at: list[float] = []
+        self.list_takes_s = 0.0
         self.answers_after_s = 0.0
         """Longer than this the engine must wait for an answer. Nobody really waits."""
         self.tell = on_event
         self._on_state = on_state
+
+    @property
+    def lists(self) -> int:
+        """How often the list of channels was asked for."""
+        return len(self.looked_at)
 
     def turn(self, state: LinkState) -> None:
         self.state = state
@@ -68,11 +74,12 @@ class Link:
         return Message.of([("Response", "Success"), boot, ("CoreStartupTime", "00:00:00")])
 
     async def collect(self, action: Action) -> list[Message]:
-        self.lists += action.name == "CoreShowChannels"
-        if action.name == "CoreShowChannels":
-            self.on_list()
-            return self.rows
-        return []
+        if action.name != "CoreShowChannels":
+            return []
+        self.looked_at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.list_takes_s)
+        self.on_list()
+        return self.rows
 
 
 class Site:
@@ -177,6 +184,18 @@ async def test_a_wish_during_the_look_is_followed_by_another_look() -> None:
     site.telephony.resync("first")
     await site.compared(3)
     assert actions.lists == 3
+
+
+async def test_an_asterisk_that_is_slow_to_show_its_channels_is_left_alone_as_long() -> None:
+    """Each Bridge that comes too late asks for a look, and each look at a thousand channels makes the next one late."""
+    site = Site()
+    actions = site.links["actions"]
+    actions.list_takes_s = 0.3
+    site.meanwhile(lambda: site.telephony.resync("a bridge that timed out"))
+    site.up()
+    await site.compared(2)
+    first, second = actions.looked_at
+    assert second - first >= 2 * 0.29
 
 
 async def test_the_shell_of_a_bridged_channel_is_no_caller() -> None:
