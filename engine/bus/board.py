@@ -7,6 +7,8 @@ forgotten. Memory is bounded by agents + queues + interactions waiting.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from engine.bus.topics import Message, envelope, iso, site_prefix, topic
 from engine.domain import events
 from engine.domain.agent import AgentState
@@ -68,6 +70,17 @@ class StateBoard:
                 self._leave(interaction, at=event.at, seq=seq)
             case _:
                 pass
+
+    def knows_agent(self, agent: AgentId) -> bool:
+        """Whether this agent's state is shown."""
+        return agent in self._agents
+
+    def keep_only(self, agents: Set[AgentId], queues: Set[QueueId]) -> None:
+        """Forget every other agent and queue: no event tells that one was removed."""
+        for agent in sorted(self._agents.keys() - agents):
+            self.forget_agent(agent)
+        for queue in sorted(self._queues.keys() - queues):
+            self.forget_queue(queue)
 
     def seat(
         self, agent: AgentId, state: AgentState, since: int, *, seq: int = 0, reason: str = "", mode: str = ""

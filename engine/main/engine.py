@@ -187,15 +187,28 @@ class Engine:
         self._seat_board()
 
     def _seat_board(self) -> None:
-        for queue_id in self.floor.state.queues:
-            self.board.open_queue(queue_id, self.floor.state.now)
-        for agent in self.floor.state.agents.values():
-            self.board.seat(
-                agent.profile.id, agent.state, agent.since, seq=0, reason=agent.reason, mode=str(agent.mode)
-            )
+        self._match_board()
         for interaction in self.floor.state.interactions.values():
             if interaction.queue_id is not None and interaction.state.value in ("waiting", "offered"):
                 self.board.place(interaction.id, interaction.queue_id, interaction.entered_at, seq=0)
+
+    def _match_board(self) -> None:
+        """Show exactly the agents and queues that the floor has."""
+        state = self.floor.state
+        self.board.keep_only(state.agents.keys(), state.queues.keys())
+        for queue_id in state.queues:
+            self.board.open_queue(queue_id, state.now)
+        for agent in state.agents.values():
+            if not self.board.knows_agent(agent.profile.id):
+                self.board.seat(
+                    agent.profile.id, agent.state, agent.since, seq=0, reason=agent.reason, mode=str(agent.mode)
+                )
+
+    async def _keep_board(self) -> None:
+        """Definitions come and go without an event."""
+        while True:
+            self._match_board()
+            await asyncio.sleep(1.0)
 
     def _on_event(self, seq: int, event: AnyEvent) -> None:
         self.board.apply(event, seq)
@@ -224,6 +237,7 @@ class Engine:
             for number, make in enumerate(extra):
                 begin(f"extra-{number}", _coroutine(make))
             if self.mqtt is not None:
+                begin("board", self._keep_board())
                 begin("mqtt", self.mqtt.run())
             await self._stopping.wait()
             await self._drain()

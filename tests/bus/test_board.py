@@ -127,6 +127,22 @@ def test_an_empty_queue_is_shown_and_a_removed_one_is_cleared() -> None:
     assert board.current() == []
 
 
+def test_only_who_and_what_is_defined_is_kept() -> None:
+    board = StateBoard("main")
+    for agent in ("anna", "ben"):
+        board.seat(AgentId(agent), AgentState.AVAILABLE, AT)
+    for queue in ("sales", "support"):
+        board.open_queue(QueueId(queue), AT)
+    board.take_changed()
+    board.keep_only({AgentId("anna")}, {QueueId("sales")})
+    assert {(message.topic, message.payload) for message in board.take_changed()} == {
+        ("callwright/v1/main/agent/ben/state", b""),
+        (SUPPORT, b""),
+    }
+    assert board.knows_agent(AgentId("anna"))
+    assert not board.knows_agent(AgentId("ben"))
+
+
 def test_ids_that_fit_no_topic_are_passed_over_and_a_bad_site_is_refused() -> None:
     board = StateBoard("main")
     board.seat(AgentId("a/#"), AgentState.AVAILABLE, AT)

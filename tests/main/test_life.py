@@ -10,9 +10,14 @@ from sqlalchemy import text
 
 from engine.domain.events import InteractionAnswered, InteractionEnded
 from engine.domain.interaction import Ending, InteractionState
+from engine.domain.policy import QueuePolicy, RoutingStep
+from engine.domain.values import QueueId
 from engine.errors import JournalBroken
 from engine.main import belief
+from engine.main.console import LiveConsole
+from engine.settings import Mqtt
 from tests.main.hall import CALLER, NAILED, NUMBER, RUNG, Call, Hall
+from tests.servers import free_port
 
 
 async def test_a_call_reaches_an_agent_and_ends(tmp_path: Path, sounds: Path) -> None:
@@ -99,6 +104,32 @@ async def test_without_mqtt_no_message_is_kept_for_anybody(tmp_path: Path, sound
         await hall.on_disk()
         assert await hall.engine.projector.last_seq() > 0
         assert await hall.engine.outbox.size() == 0
+
+
+async def test_retained_topics_follow_the_definitions(tmp_path: Path, sounds: Path) -> None:
+    """No event tells that an agent or a queue is new, or was removed, now or while the engine was away."""
+    nobody = Mqtt(host="127.0.0.1", port=free_port())
+    async with Hall(tmp_path, sounds, mqtt=nobody) as hall:
+
+        async def told(subject: str, *, cleared: bool) -> None:
+            where = f"callwright/v1/hall/{subject}/state"
+            await hall.until(
+                lambda: (where, cleared) in {(m.topic, not m.payload) for m in hall.engine.board.current()}
+            )
+
+        await told(f"agent/{NAILED}", cleared=False)
+        console = LiveConsole(hall.engine)
+        await console.agents.remove(RUNG)
+        await told(f"agent/{RUNG}", cleared=True)
+        await console.queues.add(QueuePolicy(id=QueueId("other"), name="Other", steps=(RoutingStep(),)))
+        await told("queue/other", cleared=False)
+        await console.queues.remove("other")
+        await told("queue/other", cleared=True)
+        await hall.stop()
+        await hall.engine.definitions.agents.remove(NAILED)
+        await hall.engine.database.close()
+        await hall.start()
+        await told(f"agent/{NAILED}", cleared=True)
 
 
 async def test_events_that_the_tables_missed_are_told_once(tmp_path: Path, sounds: Path) -> None:
