@@ -160,7 +160,7 @@ async def test_it_is_finished_when_the_interaction_has_ended(tmp_path: Path) -> 
         both(tmp_path, [1], [2])
         recordings.ended(NAME.rpartition("_")[0])
         await until_stereo(tmp_path / f"{NAME}.wav")
-        assert recordings.finished == 1
+        await until(lambda: recordings.finished == 1)
 
 
 async def test_a_file_that_is_still_written_is_not_touched(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ async def test_leftovers_are_finished_at_start_but_not_those_of_live_calls(tmp_p
     (tmp_path / f"{NAME}.stereo-draft").write_bytes(b"half")
     async with running(Recordings(tmp_path, lambda id_: id_ == live, pace=PACE)) as recordings:
         await until_stereo(tmp_path / f"{NAME}.wav")
-        assert recordings.finished == 1
+        await until(lambda: recordings.finished == 1)
     assert sorted(os.listdir(tmp_path)) == [
         f"{NAME}.wav",
         *(f"{live}_1{end}" for end in ("-in.wav", "-out.wav", ".wav")),
@@ -204,7 +204,7 @@ async def test_a_broken_file_stops_nobody_else(tmp_path: Path) -> None:
     async with running(Recordings(tmp_path, lambda _id: False, pace=PACE)) as recordings:
         await until_stereo(tmp_path / f"{NAME}.wav")
         assert (tmp_path / "ix_00_1-in.wav").exists()
-        assert recordings.finished == 1
+        await until(lambda: recordings.finished == 1)
 
 
 async def test_a_low_disk_refuses_new_recordings_and_says_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -184,3 +185,19 @@ def test_the_systemd_unit_is_sound() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     complaints = [line for line in run.stderr.splitlines() if "callwright.service" in line]
     assert all("is not executable" in line for line in complaints), run.stderr
+
+
+def test_the_asterisk_image_holds_all_of_ours_that_its_start_imports(tmp_path: Path) -> None:
+    """It carries a few files of the engine, not the engine: a new import there must be copied too."""
+    place = "/usr/share/callwright/"
+    for line in re.findall(r"(?m)^COPY ((?!--).+)$", stages()["asterisk"]):
+        *sources, target = line.split()
+        if not target.startswith(place):
+            continue
+        for source in sources:
+            copy = tmp_path / target.removeprefix(place) / ("" if (ROOT / source).is_dir() else Path(source).name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, copy)
+    code = "import sys; sys.path.insert(0, '.'); import engine.asterisk.render as r; print(r.__file__)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.stdout.startswith(str(tmp_path)), run.stdout + run.stderr
