@@ -91,9 +91,14 @@ def originate(
 def bridge(channel1: str, channel2: str, *, tone: Literal["no", "Channel1", "Channel2", "Both"] = "no") -> Action:
     """Join two live legs; `tone` beeps at that side. When one hangs up the other goes on in its dialplan.
 
-    Both are channel names or uniqueids (main/features.c).
+    Both are whole channel names. This one action of Asterisk takes the first channel whose name, or else whose
+    uniqueid, only *begins* with what it is given (main/features.c, ast_channel_get_by_name_prefix): told `1700000000.1`
+    it may join `1700000000.15`, a stranger's call. Names end in eight digits and cannot begin one another.
     """
-    pair = (("Channel1", _leg("Bridge", "Channel1", channel1)), ("Channel2", _leg("Bridge", "Channel2", channel2)))
+    pair = tuple(
+        (field, _checked("Bridge", field, name, _CHANNEL))
+        for field, name in (("Channel1", channel1), ("Channel2", channel2))
+    )
     return Action("Bridge", (*pair, ("Tone", tone)))
 
 

@@ -27,6 +27,7 @@ from engine.domain.facts import (
     RingFailed,
 )
 from engine.domain.values import AgentId, InteractionId, LegId, Token
+from engine.errors import NotFound
 
 INBOUND: Final = "callwright-inbound"
 CALLER_CONTEXTS: Final = frozenset({INBOUND, "callwright-call", "callwright-rescue"})
@@ -87,6 +88,17 @@ class Channels:
         self.known[leg] = Known(
             leg=leg, channel=row.get("Channel"), context=row.get("Context"), bridge=row.get("BridgeId")
         )
+
+    def name(self, leg: LegId) -> str:
+        """The channel's present name.
+
+        Raises:
+            NotFound: no live channel of ours is this leg.
+        """
+        known = self.known.get(leg)
+        if known is None or not known.channel:
+            raise NotFound("no live channel is this leg", where=leg, mend="It is gone, or not there yet.")
+        return known.channel
 
     def is_dead(self, leg: LegId) -> bool:
         """Whether the channel's end was seen."""

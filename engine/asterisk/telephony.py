@@ -120,7 +120,8 @@ class Telephony:
 
     async def _bridge(self, command: Bridge) -> None:
         try:
-            await self._actions.send(ami.bridge(command.leg, command.other), timeout=BRIDGE_S)
+            names = (self.channels.name(command.leg), self.channels.name(command.other))
+            await self._actions.send(ami.bridge(*names), timeout=BRIDGE_S)
         except AmiLost as lost:
             log.info("not told whether two were joined; the next comparison shows it", why=lost.what)
         except CallwrightError as failed:

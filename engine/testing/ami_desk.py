@@ -65,12 +65,11 @@ def _originate(_: AsteriskModel, action: Message) -> Answer:
 
 
 def _bridge(model: AsteriskModel, action: Message) -> Answer:
-    for field in ("Channel1", "Channel2"):
-        try:
-            model.leg(action[field])
-        except KeyError:
-            return _error(f"{field} does not exist: {action[field]}")
-    model.join(model.leg(action["Channel1"]), model.leg(action["Channel2"]))
+    legs = [model.leg_beginning(action[field]) for field in ("Channel1", "Channel2")]
+    if legs[0] is None or legs[1] is None:
+        field = "Channel2" if legs[0] else "Channel1"
+        return _error(f"{field} does not exist: {action[field]}")
+    model.join(legs[0], legs[1])
     return _success("Channels have been bridged")
 
 

@@ -164,6 +164,16 @@ class AsteriskModel:
         """A live leg by uniqueid or channel name. Raises KeyError."""
         return self.legs[key] if key in self.legs else self.legs[self._by_name(key)]
 
+    def leg_beginning(self, key: str) -> Leg | None:
+        """As AMI Bridge looks for one: a leg whose name, else one whose uniqueid, begins with `key`.
+
+        Which of several is Asterisk's choice; the newest shows a mistake soonest.
+        """
+        legs = [*reversed(self.legs.values())]
+        named = (leg for leg in legs if leg.name.lower().startswith(key.lower()))
+        numbered = (leg for leg in legs if leg.uniqueid.lower().startswith(key.lower()))
+        return next(named, None) or next(numbered, None)
+
     def originate(self, action: Message) -> Leg | None:
         """Dial; None where the ChannelId is in use (then only the failed OriginateResponse is heard)."""
         self._counter += 1

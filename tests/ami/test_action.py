@@ -51,8 +51,8 @@ def test_originate_is_asynchronous_and_carries_its_id_twice() -> None:
         (action.logoff(), []),
         (action.events("system,call"), ["EventMask: system,call"]),
         (
-            action.bridge("1.1", "PJSIP/a-1", tone="Channel2"),
-            ["Channel1: 1.1", "Channel2: PJSIP/a-1", "Tone: Channel2"],
+            action.bridge("PJSIP/b-1", "PJSIP/a-1", tone="Channel2"),
+            ["Channel1: PJSIP/b-1", "Channel2: PJSIP/a-1", "Tone: Channel2"],
         ),
         (action.hangup("1.1", cause=17), ["Channel: 1.1", "Cause: 17"]),
         (action.setvar("1.1", "MUTEAUDIO(in)", "on"), ["Channel: 1.1", "Variable: MUTEAUDIO(in)", "Value: on"]),
@@ -91,6 +91,7 @@ def test_each_action_says_what_asterisk_reads(built: Action, lines: list[str]) -
         (lambda: dial(other_channel_id="a b"), "OtherChannelId"),
         (lambda: action.hangup("1.1", cause=200), "Cause"),
         (lambda: action.hangup("*"), "Channel"),
+        (lambda: action.bridge("PJSIP/a-1", "1700000000.1"), "Channel2"),
         (lambda: action.setvar("1.1", "SHELL(id;)", "x"), "Variable"),
         (lambda: action.setvar("1.1", "A", "x,y"), "Value"),
         (lambda: action.status(("a,b",)), "Variables"),

@@ -57,7 +57,7 @@ class Reactions:
 
     def _event(self, _telephony: Telephony, message: Message) -> None:
         if message.event == "UserEvent":
-            self._told[message.get("Uniqueid")] = self._read_at
+            self._told[message.get("Channel")] = self._read_at
 
     def _ask(self, _link: AmiProtocol, action: Action) -> None:
         """Just before the action is encoded and written, which takes 0.03 ms."""

@@ -104,7 +104,7 @@ async def test_a_nailed_up_agent_says_idle_after_every_call(peer: AmiPeer, line:
     await line.event("UserEvent")
     caller = peer.call_in("+4420", "+4471")
     peer.answer(caller.uniqueid)
-    await line.client.send(action.bridge(caller.uniqueid, "agent_1"))
+    await line.client.send(action.bridge(caller.name, peer.model.leg("agent_1").name))
     assert len(await line.client.collect(action.bridge_list())) == 1
     peer.hangup(caller.uniqueid)
     await line.event("UserEvent", 2)
@@ -128,7 +128,7 @@ async def test_an_on_demand_agent_is_rung_and_gone_after_the_call(peer: AmiPeer,
     peer.model.ring(leg.uniqueid)
     peer.answer(leg.uniqueid)
     caller = peer.call_in("+4420", "+4471")
-    await line.client.send(action.bridge(caller.uniqueid, leg.uniqueid))
+    await line.client.send(action.bridge(caller.name, leg.name))
     peer.hangup(caller.uniqueid)
     await line.event("Hangup", 2)
     assert story(line, "leg_1") == [
@@ -187,8 +187,8 @@ async def test_the_other_actions(peer: AmiPeer, line: Line) -> None:
     await send(action.user_event("Callwright", {"Phase": "test"}))
     assert "Channel" not in await line.event("UserEvent")
     await send(action.events("off"))
-    with pytest.raises(AmiRefused, match="Channel2 does not exist: nobody"):
-        await send(action.bridge(leg.uniqueid, "nobody.1"))
+    with pytest.raises(AmiRefused, match="Channel2 does not exist: PJSIP/nobody"):
+        await send(action.bridge(leg.name, "PJSIP/nobody-1"))
     with pytest.raises(AmiRefused, match="BridgeUniqueid not found"):
         await collect(action.bridge_info("nothing"))
     assert [each["Action"] for each in peer.sent("Status")] == ["Status"]
@@ -197,8 +197,8 @@ async def test_the_other_actions(peer: AmiPeer, line: Line) -> None:
 async def test_a_bridge_is_left_for_another(peer: AmiPeer, line: Line) -> None:
     """A transfer: the leg that was left alone goes on in its dialplan, the new pair is whole."""
     first, second, third = (peer.call_in("+4420", f"+447{each}") for each in range(3))
-    await line.client.send(action.bridge(first.uniqueid, second.uniqueid))
-    await line.client.send(action.bridge(first.uniqueid, third.uniqueid))
+    await line.client.send(action.bridge(first.name, second.name))
+    await line.client.send(action.bridge(first.name, third.name))
     (bridge,) = await line.client.collect(action.bridge_list())
     inside = await line.client.collect(action.bridge_info(bridge["BridgeUniqueid"]))
     assert {each["Uniqueid"] for each in inside} == {first.uniqueid, third.uniqueid}
