@@ -117,7 +117,7 @@ class AgiSession:
             await self._exchange(command.noop())
         reply = await self._exchange(wanted)
         if reply.code != 200:
-            raise AgiRefused(f"Asterisk refused: {reply.code} {reply.text.splitlines()[0]}", where=_where(wanted))
+            raise AgiRefused(f"Asterisk refused: {reply.code} {reply.text.partition(chr(10))[0]}", where=_where(wanted))
         if reply.result == "-2":
             raise AgiRefused(
                 "Asterisk has no such application", where=_where(wanted), mend="load its module: modules.conf"

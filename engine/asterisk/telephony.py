@@ -29,7 +29,7 @@ from engine.domain.facts import (
     SeenLeg,
 )
 from engine.domain.values import AgentId, LegId
-from engine.errors import AmiLost, CallwrightError
+from engine.errors import AmiLost, AmiRefused, CallwrightError
 from engine.runtime.ports import FactSink
 
 log = structlog.get_logger(__name__)
@@ -159,8 +159,11 @@ class Telephony:
         """
         try:
             await self._actions.send(make())
+        except AmiRefused as refused:
+            log.info("action not carried out", action=name, why=refused.what)
         except CallwrightError as failed:
-            log.info("action not carried out", action=name, why=failed.what)
+            log.warning("not told whether an action was carried out", action=name, why=failed.what)
+            self.resync("an action without an answer")
 
     # --- events ------------------------------------------------------------------------------------------------------
 

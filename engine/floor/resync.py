@@ -43,9 +43,9 @@ def seen(step: Step, fact: AsteriskSeen) -> None:
         _end_broken_talks(step, picture)
         _mend_places(step, picture)
         _renew_offers(step, picture)
-        _hang_up_again(step)
     else:
         _notice_missed(step, picture)
+    _hang_up_again(step)
     _hang_up_orphans(step, picture)
     step.state.blind = False
     for interaction in step.line.everybody():

@@ -27,30 +27,41 @@ def joined(step: Step, fact: LegJoined) -> None:
     if agent is not None:
         agent.leg_idle = False
     interaction = step.interaction_of(fact.leg)
-    if interaction is None or interaction.state is not _S.OFFERED:
+    pair = _offered_pair(step, interaction) if interaction is not None else None
+    if pair is None:
         interaction = _joined_unasked(step, leg)
-    if interaction is None or interaction.agent_leg is None:
-        return
-    mine = step.state.legs.get(interaction.leg)
-    other = step.state.legs.get(interaction.agent_leg)
+        pair = _offered_pair(step, interaction) if interaction is not None else None
+    if interaction is not None and pair is not None:
+        _connect(step, interaction, max(each.joined_at for each in pair))
+
+
+def _offered_pair(step: Step, interaction: Interaction) -> tuple[Leg, Leg] | None:
+    """Both legs of an offer, if they are in one bridge."""
+    if interaction.state is not _S.OFFERED or interaction.agent_leg is None:
+        return None
+    mine, other = step.state.legs.get(interaction.leg), step.state.legs.get(interaction.agent_leg)
     if mine is None or other is None or not mine.bridge or mine.bridge != other.bridge:
-        return
-    _connect(step, interaction, max(mine.joined_at, other.joined_at))
+        return None
+    return mine, other
 
 
 def _joined_unasked(step: Step, leg: Leg) -> Interaction | None:
-    """A waiting caller and a free nailed-up agent in one bridge: our Bridge succeeded after we gave it up or forgot it.
+    """A caller and a free nailed-up agent in one bridge: our Bridge succeeded after we gave it up or forgot it.
 
-    They talk, whatever we believed, so the offer is made good.
+    They talk, whatever we believed, so the offer is made good; another agent whom he is offered to by now is let go.
     """
     inside = [other for other in step.state.legs.values() if other.bridge == leg.bridge and other.id != leg.id]
     for other in sorted(inside, key=lambda other: other.id):
         for caller_leg, agent_leg in ((leg, other), (other, leg)):
             interaction = step.interaction_of(caller_leg.id)
             agent = step.agent_of(agent_leg.id)
-            if interaction is None or interaction.leg != caller_leg.id or interaction.state is not _S.WAITING:
+            if interaction is None or interaction.leg != caller_leg.id:
                 continue
-            if agent is not None and agent.leg == agent_leg.id and agent.state is AgentState.AVAILABLE:
+            if agent is None or agent.leg != agent_leg.id or agent.state is not AgentState.AVAILABLE:
+                continue
+            if interaction.state is _S.OFFERED:
+                offers.failed(step, interaction, "joined to another", blame=False)
+            if interaction.state is _S.WAITING:
                 offers.reserve(step, interaction, agent, 1)
                 offers.take_leg(step, interaction, agent_leg.id)
                 return interaction

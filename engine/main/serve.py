@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 HURRY_S = 3.0
 """After a second signal: how long the journal may take before the engine just ends."""
 ENDED_BY_FORCE = 1
+FILES = 65_536
 
 
 def main(config: Path | None, *, watched: bool = True) -> int:
@@ -57,6 +58,7 @@ def run_bare(settings: Settings) -> int:
     logs.configure(settings.log)
     faulthandler.enable()  # the watch sends SIGABRT to a hung engine: the log then holds where it hangs
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # no numbers in dumps
+    _raise_file_limit()
     try:
         asyncio.run(serve(settings))
     except CallwrightError as wrong:
@@ -69,6 +71,14 @@ def run_bare(settings: Settings) -> int:
             raise
         return _report(_leaves(wrongs)[0])
     return 0
+
+
+def _raise_file_limit() -> None:
+    """A thousand callers in our hands are a thousand sockets; a shell's 1,024 files would end journal and database."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _leaves(group: BaseExceptionGroup[CallwrightError]) -> list[CallwrightError]:

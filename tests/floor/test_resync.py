@@ -254,6 +254,13 @@ def test_a_call_that_somebody_ended_while_we_were_blind_is_ended_when_we_see() -
     assert HangUp(leg=call.leg) in hall.see(*hall.picture().values())
 
 
+def test_a_hang_up_that_asterisk_did_not_carry_out_is_asked_for_again_at_the_next_look() -> None:
+    hall = Hall()
+    call = hall.waiting()
+    hall.tell(f.HangUpRequested(by="boss", interaction_id=call.id))
+    assert HangUp(leg=call.leg) in hall.see(*hall.picture().values())
+
+
 def test_a_dialplan_that_asks_for_a_call_we_do_not_know_is_kept_or_thanked() -> None:
     hall = Hall()
     stranger = LegId("c99")

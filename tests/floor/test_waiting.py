@@ -98,6 +98,23 @@ def test_a_bridge_that_comes_too_late_counts_all_the_same() -> None:
     assert hall.agent_state(NAILED) is AgentState.TALKING
 
 
+def test_a_bridge_that_comes_while_he_is_offered_to_another_is_a_talk_and_the_other_is_free() -> None:
+    hall = Hall()
+    hall.ready(NAILED)
+    call = hall.waiting()
+    late = call.agent_leg
+    hall.wait(BRIDGE_TIMEOUT // SECOND)
+    assert call.state() is InteractionState.WAITING
+    hall.ready(RUNG)
+    assert call.state() is InteractionState.OFFERED
+    rung = call.agent_leg
+    hall.tell(f.LegJoined(leg=call.leg, bridge="late"))
+    commands = hall.tell(f.LegJoined(leg=late, bridge="late"))
+    assert HangUp(leg=rung) in commands
+    assert call.state() is InteractionState.TALKING
+    assert (call.live.agent_id, hall.agent_state(RUNG)) == (NAILED, AgentState.AVAILABLE)
+
+
 def test_an_answer_told_twice_bridges_once() -> None:
     hall = Hall()
     hall.ready(RUNG)
