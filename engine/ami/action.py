@@ -191,7 +191,7 @@ def bridge_info(bridge_id: str) -> Action:
 def device_state_list() -> Action:
     """A list: one DeviceStateChange event for each known device (res/res_manager_devicestate.c).
 
-    The phones' states come from here and from ContactStatus events: PJSIPShowContacts needs right `system`.
+    The phones' states come from here and from DeviceStateChange events: PJSIPShowContacts needs right `system`.
     """
     return Action("DeviceStateList")
 

@@ -19,7 +19,7 @@ caller whose number holds line ends adds lines, or whole messages. Four rules ke
    not believe such a message: the forged `Uniqueid` may come before the true one.
 3. A forged answer or list item would need our ActionID, which cannot be guessed (`session`); on a connection without
    events every event is dropped, so lists are read there.
-4. A whole forged event cannot be told from a true one here. Asterisk must withhold it (manager.conf, tried):
+4. A whole forged event cannot be told from a true one here. Asterisk must withhold it (asterisk-config/manager.conf):
    `eventfilter(action(exclude),method(regex)) = [[:cntrl:]]Event:`
 """
 

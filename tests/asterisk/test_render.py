@@ -72,8 +72,19 @@ def test_agents_and_trunks_get_the_templates_of_their_kind() -> None:
 def test_the_engines_rights_are_the_least_that_work() -> None:
     rights = sections(render(PLAN)["manager.conf"])["callwright-rights"][0]
     assert set(rights["write"].split(",")) == {"originate", "call", "reporting", "user"}
-    assert set(rights["read"].split(",")) == {"system", "call", "reporting", "user", "dtmf"}
+    assert set(rights["read"].split(",")) == {"system", "call", "reporting", "user"}
     assert rights["writetimeout"] == "5000"
+
+
+def test_an_event_within_an_event_is_withheld_and_a_true_one_is_not() -> None:
+    """A number with line ends in it would pass for an event of its own: nothing on our side could tell."""
+    (forged,) = re.findall(
+        r"(?m)^eventfilter\(action\(exclude\),method\(regex\)\) = (.+)$", render(PLAN)["manager.conf"]
+    )
+    found = re.compile(forged.replace("[[:cntrl:]]", r"[\x00-\x1f\x7f]"))
+    true = "Event: UserEvent\r\nPrivilege: user,all\r\nUserEvent: Callwright\r\nPhase: hold\r\n\r\n"
+    assert not found.search(true)
+    assert found.search(true.replace("Phase: hold", "CallerIDNum: 1\r\n\r\nEvent: Hangup"))
 
 
 @pytest.mark.parametrize(
