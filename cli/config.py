@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from typing import Annotated, Any
@@ -19,27 +20,32 @@ def show(
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the settings in force. Secrets are shown as `(set)`."""
+    """Show the settings in force, as a settings file.
+
+    A secret that is set is only a comment there; in JSON it is `(set)`.
+    """
     values, origins = in_force(), origins_of()
     if as_json:
         emit({"settings": values, "origin": origins} if origin else {"settings": values})
         return
-    out = screen()
+    out, known = screen(), settings()
     for section, keys in values.items():
         out.print(f"[{section}]", style="bold")
         for key, value in keys.items():
-            line = f"{key} = {_toml(value)}"
+            line = _line(key, value, getattr(getattr(known, section), key))
             out.print(f"{line:<50} # {origins[section][key]}" if origin else line, soft_wrap=True)
         out.print()
 
 
 @app.command("check", epilog=examples("callwright config check", "callwright config check --config new.toml"))
 def check(as_json: Json = False) -> None:
-    """Check the settings: unknown keys, values that make no sense. Exit 2 if they cannot be used."""
-    from engine.settings import find_file
-    from engine.store.calendar import zone
+    """Check the settings: unknown keys, values that make no sense, secrets that are missing.
 
-    zone(settings().site.timezone)
+    Exit 2 if `callwright serve` would refuse them.
+    """
+    from engine.settings import find_file, refuse_unfit
+
+    refuse_unfit(settings())
     path = find_file(CONFIG.get())
     if as_json:
         emit({"ok": True, "file": str(path) if path else None})
@@ -96,9 +102,18 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
+def _line(key: str, value: Any, given: Any) -> str:
+    """A line of a settings file; of what is hidden only a comment, so that no file holds `(set)` as a secret."""
+    if hasattr(given, "get_secret_value") and value:
+        return f"# {key} is set, and not shown"
+    if key == "url" and value != given:
+        return f"# {key} = {_toml(value)} is set, its password is not shown"
+    return f"{key} = {_toml(value)}"
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
     return str(value).lower() if isinstance(value, bool) else words(value)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -20,10 +21,29 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from engine.errors import ConfigError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 ENV_PREFIX = "CALLWRIGHT__"
 NEARLY_OURS = "CALLWRIGHT_"
 """A setting written with one underscore too few would otherwise be passed over in silence."""
 SYSTEM_FILE = Path("/etc/callwright/callwright.toml")
+AGI_SECRET_CHARACTERS: Final = 16
+"""As `engine.agi.server` demands; said again, since the watch must not carry the whole engine in its memory."""
+HIDDEN: Final = "(set)"
+"""What stands in the place of a secret wherever settings are shown; never a secret itself."""
+REGIONS_MEANT: Final = {"UK": "GB", "EL": "GR"}
+"""Codes that people use and ISO 3166 does not."""
+MEND: Final = "change it; `callwright config check` looks again"
+
+_SITE_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,30}$"
+_LEVEL: Final = "^(debug|info|warning|error)$"
+_FORMAT: Final = "^(auto|json|text)$"
+_PATTERNS: Final = {
+    _SITE_NAME: "use 1 to 31 small letters, digits and -, a letter or digit first",
+    _LEVEL: "use debug, info, warning or error",
+    _FORMAT: "use auto, json or text",
+}
 
 
 class _Section(BaseModel):
@@ -33,11 +53,30 @@ class _Section(BaseModel):
 class Site(_Section):
     """Who and where we are. `region` (ISO 3166) reads national numbers; `number` is the site's own, in E.164."""
 
-    name: str = Field(default="main", pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
-    region: str = Field(default="GB", pattern=r"^[A-Z]{2}$")
+    name: str = Field(default="main", pattern=_SITE_NAME)
+    region: str = "GB"
     number: str = ""
     timezone: str = "UTC"
     language: str = "en"
+
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, code: str) -> str:
+        from phonenumbers import SUPPORTED_REGIONS  # here: it takes its time, and most run with a region once read
+
+        if code in SUPPORTED_REGIONS:
+            return code
+        upper = code.strip().upper()
+        meant = REGIONS_MEANT.get(upper, upper)
+        near = [meant] if meant in SUPPORTED_REGIONS else difflib.get_close_matches(upper, SUPPORTED_REGIONS, n=1)
+        raise ValueError(f"no such region {code}; " + (f"did you mean {near[0]}?" if near else "use its ISO 3166 code"))
+
+    @field_validator("number")
+    @classmethod
+    def _in_e164(cls, number: str) -> str:
+        if number and not re.fullmatch(r"\+[1-9][0-9]{4,14}", number):
+            raise ValueError(f"{number} is no number in E.164; write + and the country code, e.g. +442079460001")
+        return number
 
     @field_validator("timezone")
     @classmethod
@@ -90,7 +129,10 @@ class Asterisk(_Section):
     @classmethod
     def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         for network in networks:
-            ip_network(network)
+            try:
+                ip_network(network)
+            except ValueError as wrong:
+                raise ValueError(f"{wrong}; write networks such as 127.0.0.0/8 or 10.1.0.0/16") from None
         return networks
 
 
@@ -130,8 +172,8 @@ class Mqtt(_Section):
 class Log(_Section):
     """What is logged. JSON to standard error unless it is a terminal."""
 
-    level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
-    format: str = Field(default="auto", pattern="^(auto|json|text)$")
+    level: str = Field(default="info", pattern=_LEVEL)
+    format: str = Field(default="auto", pattern=_FORMAT)
 
 
 class Settings(BaseSettings):
@@ -186,20 +228,83 @@ def load(given: Path | None = None) -> Settings:
     except ValidationError as wrong:
         first = wrong.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            first["msg"].removeprefix("Value error, "), where=f"{where}, {key}", mend="see `callwright config show`"
-        ) from None
+        what, _, mend = _in_words(first).partition("; ")
+        raise ConfigError(what, where=f"{where}, {key}", mend=mend or MEND) from None
+
+
+def refuse_unfit(settings: Settings) -> None:
+    """Refuse settings that can be read, but that no engine could serve with. It touches nothing.
+
+    `serve` asks this before it makes a file, `callwright config check` asks the same.
+
+    Raises:
+        ConfigError: a secret is missing, too short, or not a secret at all. The text never shows it.
+    """
+    asterisk = settings.asterisk
+    for key, secret, least in (
+        ("ami_secret", asterisk.ami_secret.get_secret_value(), 1),
+        ("agi_secret", asterisk.agi_secret.get_secret_value(), AGI_SECRET_CHARACTERS),
+    ):
+        if not secret:
+            what = "is not set"
+        elif secret == HIDDEN:
+            what = f"{HIDDEN} stands for a secret that is not shown; it is none itself"
+        elif len(secret) < least:
+            what = f"has {len(secret)} characters, {least} or more are needed"
+        else:
+            continue
+        mend = f"put one of 16 or more letters and digits into [asterisk] as {key}, e.g. from `openssl rand -hex 16`"
+        raise ConfigError(what, where=f"asterisk.{key}", mend=f"{mend}; then run `callwright asterisk apply`")
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """What pydantic found, in our words: what is wrong, and after a semicolon what to do."""
+    limits = fault.get("ctx", {})
+    given = fault["input"]
+    match fault["type"]:
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "is no whole number; write digits only, without quotes"
+        case "float_parsing" | "float_type":
+            return "is no number; write digits only, without quotes"
+        case "bool_parsing" | "bool_type":
+            return "is neither true nor false; write true or false, without quotes"
+        case "string_type" | "path_type":
+            return "is no text; write it in quotes"
+        case "tuple_type" | "list_type":
+            return 'is no list; write ["...", "..."]'
+        case "greater_than_equal":
+            return f"{given} is too small; use {limits['ge']} or more"
+        case "less_than_equal":
+            return f"{given} is too large; use {limits['le']} or less"
+        case "string_pattern_mismatch":
+            return f"{given!r} cannot stand here; {_PATTERNS.get(limits['pattern'], 'see docs/quick-start.md')}"
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
+        return tomllib.loads(raw.decode("utf-8"))
     except OSError as error:
         raise ConfigError(
             f"cannot be read: {error.strerror}", where=str(path), mend="check the path and its rights"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"is not TOML: {error}", where=str(path), mend="mend the line it names") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError("is not UTF-8", where=f"{path}:{line}", mend="save the file as UTF-8") from None
+    except RecursionError:
+        raise ConfigError("is not TOML: too many brackets", where=str(path), mend="close each bracket") from None
+    except ValueError as error:
+        raise _no_toml(str(error), path) from None
+
+
+def _no_toml(why: str, path: Path) -> ConfigError:
+    place = re.search(r" \(at line (\d+), column (\d+)\)$", why)
+    if place is not None:
+        where = f"{path}:{place[1]}:{place[2]}"
+        return ConfigError(f"is not TOML: {why[: place.start()]}", where=where, mend="mend that line")
+    why = why.removesuffix(" (at end of document)")
+    return ConfigError(f"is not TOML: {why}", where=str(path), mend="is a quote or a bracket open at its end?")
 
 
 def _refuse_unknown(values: dict[str, Any], model: type[BaseModel], where: str, prefix: str) -> None:

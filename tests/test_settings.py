@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.agi.server import SECRET_CHARACTERS
 from engine.errors import ConfigError
-from engine.settings import Settings, find_file, load
+from engine.settings import AGI_SECRET_CHARACTERS, Settings, find_file, load, refuse_unfit
 
 
 @pytest.fixture(autouse=True)
@@ -58,13 +59,28 @@ def test_files_are_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("[asterix]\n", "unknown key asterix", "did you mean asterisk?"),
         ("[asterisk]\nami_prt = 1\n", "unknown key asterisk.ami_prt", "did you mean asterisk.ami_port?"),
         ("site = 1\n", "site is a section, not a value", "write [site]"),
-        ("[site\n", "is not TOML", "mend the line it names"),
-        ("[asterisk]\nami_port = 70000\n", "less than or equal to 65535", "config show"),
-        ("[asterisk]\nami_port = []\n", "valid integer", "config show"),
-        ("[asterisk]\nagi_allow = ['10.0.0.1/8']\n", "host bits set", "config show"),
-        ("[site]\ntimezone = 'Mars/Base'\n", "no such time zone Mars/Base", "config show"),
-        ("[site]\nname = 'Two Words'\n", "match pattern", "config show"),
-        ("[recording]\nmin_free_percent = 101\n", "less than or equal to 100", "config show"),
+        ("[site\n", "is not TOML", "mend that line"),
+        ('[site]\nname = """x', "is not TOML", "is a quote or a bracket open"),
+        ("[asterisk]\nami_port = " + "9" * 5000, "is not TOML", "open at its end"),
+        ("[asterisk]\nami_port = " + "[" * 5000, "is not TOML", "close each bracket"),
+        ("[asterisk]\nami_port = 70000\n", "70000 is too large", "use 65535 or less"),
+        ("[asterisk]\nami_port = 0\n", "0 is too small", "use 1 or more"),
+        ("[asterisk]\nami_port = []\n", "is no whole number", "write digits only"),
+        ("[asterisk]\nami_port = 'x'\n", "is no whole number", "write digits only"),
+        ("[asterisk]\nagi_allow = ['10.0.0.1/8']\n", "host bits set", "write networks such as"),
+        ("[asterisk]\nagi_allow = 3\n", "is no list", "write ["),
+        ("[asterisk]\nhost = 3\n", "is no text", "in quotes"),
+        ("[asterisk]\nsounds = 3\n", "is no text", "in quotes"),
+        ("[mqtt]\nembedded = 'perhaps'\n", "is neither true nor false", "write true or false"),
+        ("[site]\ntimezone = 'Mars/Base'\n", "no such time zone Mars/Base", "use a name such as"),
+        ("[site]\nname = 'Two Words'\n", "'Two Words' cannot stand here", "small letters"),
+        ("[log]\nlevel = 'loud'\n", "'loud' cannot stand here", "use debug, info"),
+        ("[recording]\nmin_free_percent = 101\n", "too large", "use 100"),
+        ("[recording]\nmin_free_percent = 'x'\n", "is no number", "write digits only"),
+        ("[site]\nregion = 'UK'\n", "no such region UK", "did you mean GB?"),
+        ("[site]\nregion = 'de'\n", "no such region de", "did you mean DE?"),
+        ("[site]\nregion = '??'\n", "no such region ??", "ISO 3166"),
+        ("[site]\nnumber = '020 7946 0001'\n", "020 7946 0001 is no number in E.164", "+442079460001"),
     ],
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, text: str, what: str, mend: str) -> None:
@@ -100,7 +116,38 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, make: object) -> 
     path = tmp_path / "x.toml"
     assert callable(make)
     make(path)
-    assert refusal(path).where == str(path)
+    assert refusal(path).where.startswith(str(path))
+
+
+def test_a_fault_is_named_by_line_and_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.toml", '[site]\nname = "a"\nregion = \n')
+    assert refusal(path).where == f"{path}:3:10"
+    path.write_bytes(b"[site]\n# caf\xe9\n")
+    assert (refusal(path).where, refusal(path).mend) == (f"{path}:2", "save the file as UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("ami", "agi", "key", "what"),
+    [
+        ("", "a" * 16, "ami", "is not set"),
+        ("(set)", "a" * 16, "ami", "stands for a secret"),
+        ("a", "", "agi", "is not set"),
+        ("a", "b" * 15, "agi", "has 15 characters, 16 or more"),
+        ("a", "(set)", "agi", "stands for a secret"),
+    ],
+)
+def test_what_serve_cannot_use_is_no_fault_of_reading(tmp_path: Path, ami: str, agi: str, key: str, what: str) -> None:
+    settings = load(write(tmp_path / "x.toml", f'[asterisk]\nami_secret = "{ami}"\nagi_secret = "{agi}"\n'))
+    with pytest.raises(ConfigError) as caught:
+        refuse_unfit(settings)
+    assert caught.value.where == f"asterisk.{key}_secret"
+    assert what in caught.value.what
+
+
+def test_good_secrets_are_fit(tmp_path: Path) -> None:
+    secrets = f'[asterisk]\nami_secret = "a"\nagi_secret = "{"b" * AGI_SECRET_CHARACTERS}"\n'
+    refuse_unfit(load(write(tmp_path / "x.toml", secrets)))
+    assert AGI_SECRET_CHARACTERS == SECRET_CHARACTERS
 
 
 def test_a_secret_is_in_no_text(tmp_path: Path) -> None:

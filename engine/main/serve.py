@@ -18,7 +18,7 @@ import structlog
 from engine.errors import CallwrightError, ConfigError
 from engine.main import logs
 from engine.runtime.watch import Heart, Watch
-from engine.settings import Settings, load
+from engine.settings import Settings, load, refuse_unfit
 
 if TYPE_CHECKING:
     from engine.main.engine import Engine
@@ -38,6 +38,7 @@ def main(config: Path | None, *, watched: bool = True) -> int:
         CallwrightError: the settings cannot be used.
     """
     settings = load(config)
+    refuse_unfit(settings)  # before anything is made on disk
     if not watched:
         return run_bare(settings)
     data = settings.paths.data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,28 @@ def test_config(callwright: Callwright, config: Path, monkeypatch: pytest.Monkey
     assert shown["origin"]["site"]["region"] == "default"
     assert "secret-of-one-run" not in callwright("config", "show").out
     assert 'timezone = "Europe/London"' in callwright("config", "show").out
+    assert callwright("config", "show").out.count("(set)") == 0
+    kept = tomllib.loads(callwright("config", "show").out)
+    assert "ami_secret" not in kept["asterisk"]
+    assert kept["asterisk"]["agi_allow"] == ["127.0.0.0/8"]
     assert callwright("config", "check", "--json").json == {"ok": True, "file": str(config)}
     config.write_text('[site]\ntimezone = "Europe/Londn"\n')
     assert callwright("config", "check").code == 2
     config.write_text("[site]\ntimezon = 1\n")
     told = callwright("config", "check")
     assert (told.code, "did you mean site.timezone?" in told.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "wrong", ['agi_secret = ""', 'agi_secret = "short"', 'ami_secret = ""', 'ami_secret = "(set)"']
+)
+def test_check_refuses_what_serve_refuses_before_it_makes_a_file(
+    callwright: Callwright, config: Path, data: Path, wrong: str
+) -> None:
+    key = wrong.split(" ", maxsplit=1)[0]
+    config.write_text(config.read_text().replace(f'{key} = "secret-of-one-run"', wrong))
+    checked, served = callwright("config", "check", "--json"), callwright("serve")
+    assert (checked.code, served.code) == (2, 2)
+    assert checked.error["where"] == f"asterisk.{key}"
+    assert f"asterisk.{key}: {checked.error['what']}" in served.err
+    assert not data.exists()
