@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.client import ask, asked, calling
+from cli.known_queues import known_queues, undefined_queues
 from cli.output import Column, done, emit, emit_list, screen, show_table
 from cli.rules import Outcome, Rules
 from cli.shell import Json, examples, group, settings
 from engine.errors import CallwrightError, NotFound, UsageError
 
 if TYPE_CHECKING:
+    from engine.domain.flow import Flow
     from engine.flows.errors import FlowError
     from engine.flows.parser import Checked
     from engine.flows.problems import FlowWarning
@@ -48,7 +51,7 @@ def load(file: Path) -> Checked:
         with file.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise NotFound("there is no such file", where=str(file), mend="check the path") from None
+        raise NotFound("there is no such file", where=str(file), mend=_meant(file)) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot be read: {reason}", where=str(file), mend="name a readable file") from None
@@ -65,6 +68,15 @@ def load(file: Path) -> Checked:
     return check(text, str(file))
 
 
+def _meant(file: Path) -> str:
+    """A mend for a path that leads nowhere: often it is a flow's name."""
+    try:
+        named = settings().paths.flows / f"{file.name.removesuffix('.yaml')}.yaml"
+        return f"did you mean {named}?" if named.is_file() else "check the path"
+    except (CallwrightError, OSError, ValueError):  # settings that cannot be used are no matter of this command
+        return "check the path"
+
+
 # --- check -----------------------------------------------------------------------------------------------------------
 
 
@@ -72,12 +84,16 @@ def load(file: Path) -> Checked:
 def check_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Flow files.")], as_json: Json = False
 ) -> None:
-    """Check flow files: every fault with its place and mend. Exit 2 when one is broken, 3 when one is missing."""
+    """Check flow files: every fault with its place and mend. Exit 2 when one is broken, 3 when one is missing.
+
+    A queue that is not defined is a warning, where the queues are known.
+    """
     from engine.flows.errors import FlowErrors
 
     err = screen(stderr=True)
     items: list[dict[str, Any]] = []
     code = 0
+    queues = known_queues()
     for file in files:
         try:
             checked = load(file)
@@ -87,8 +103,9 @@ def check_files(
             for each in error.items if isinstance(error, FlowErrors) else (error,):
                 err.print(str(each), soft_wrap=True)
             continue
-        items.append(_sound(file, checked))
-        for warning in checked.warnings:
+        warnings = (*checked.warnings, *undefined_queues(checked.flow, queues, str(file)))
+        items.append(_sound(file, checked.flow, warnings))
+        for warning in warnings:
             said = f"{warning.file}:{warning.line}:{warning.column}: warning: {warning.what} — {warning.mend}"
             err.print(said, soft_wrap=True)
         if not as_json:
@@ -100,11 +117,10 @@ def check_files(
     raise typer.Exit(code)
 
 
-def _sound(file: Path, checked: Checked) -> dict[str, Any]:
-    flow = checked.flow
+def _sound(file: Path, flow: Flow, warnings: Sequence[FlowWarning]) -> dict[str, Any]:
     facts = {"flow": flow.name, "version": flow.version, "language": flow.language, "nodes": len(flow.nodes)}
-    warnings = [_place(warning) for warning in checked.warnings]
-    return {"file": str(file), "ok": True, **facts, "errors": [], "warnings": warnings}
+    places = [_place(warning) for warning in warnings]
+    return {"file": str(file), "ok": True, **facts, "errors": [], "warnings": places}
 
 
 def _broken(file: Path, error: CallwrightError) -> dict[str, Any]:
@@ -205,7 +221,7 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         emit_list(page["items"], page["next"])
     else:
-        show_table(COLUMNS, page["items"], empty="There is no live flow.")
+        show_table(COLUMNS, page["items"], empty="No live flows.")
 
 
 @app.command(epilog=examples("callwright flow activate ivr_flows/main-en.yaml"))

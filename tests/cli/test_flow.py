@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from cli.flow import app
+from cli.main import app as callwright
 from cli.play import judged
 from cli.rules import Rules
 from engine.domain.values import AskOutcome, Collect, DigitPattern
@@ -20,6 +21,16 @@ from engine.domain.values import AskOutcome, Collect, DigitPattern
 FLOWS = Path(__file__).parents[2] / "ivr_flows"
 EN = str(FLOWS / "main-en.yaml")
 ZH = str(FLOWS / "main-zh.yaml")
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No settings and no database of this machine; the folder of the data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CALLWRIGHT_CONFIG", raising=False)
+    monkeypatch.setenv("CALLWRIGHT__PATHS__DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("CALLWRIGHT__PATHS__FLOWS", str(FLOWS))
+    return tmp_path / "data"
 
 
 def flow(*arguments: str, typed: str = "") -> Result:
@@ -54,6 +65,32 @@ def test_a_broken_file_is_told_with_its_places(broken: Path) -> None:
     assert result.exit_code == 2
     assert f"{broken}:4:18: node `one`: the key `nxt` is not known — did you mean `next`?" in result.stderr
     assert "broken.yaml" not in result.stdout
+
+
+def test_a_queue_that_is_not_defined_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    text = (
+        "flow: s\nstart: a\nnodes:\n  a: {queue: salez, on_timeout: b, on_closed: b, after: b}\n  b: {hangup: Bye.}\n"
+    )
+    path.write_text(text, encoding="utf-8")
+    alone = flow("check", str(path))
+    assert (alone.exit_code, alone.stderr) == (0, "")
+    for arguments in (["skill", "add", "sales"], ["queue", "add", "sales", "--need", "sales=1"]):
+        assert CliRunner().invoke(callwright, arguments).exit_code == 0
+    told = flow("check", str(path))
+    assert told.exit_code == 0
+    assert told.stderr == f"{path}:4:1: warning: node `a`: no queue salez is defined — did you mean sales?\n"
+    path.write_text(text.replace("salez", "xyz"), encoding="utf-8")
+    (warned,) = json.loads(flow("check", str(path), "--json").stdout)["items"][0]["warnings"]
+    assert warned["mend"] == "add it with `callwright queue add xyz`"
+    path.write_text(text.replace("salez", "sales"), encoding="utf-8")
+    assert flow("check", str(path)).stderr == ""
+
+
+def test_a_flows_name_is_no_path_but_understood() -> None:
+    told = flow("run", "main-en")
+    assert (told.exit_code, f"did you mean {EN}?" in told.stderr) == (3, True)
+    assert "check the path" in flow("run", "main-eo").stderr
 
 
 def test_check_as_json(broken: Path) -> None:
