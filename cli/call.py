@@ -32,7 +32,7 @@ def list_(reveal: Reveal = False, as_json: Json = False) -> None:
     if as_json:
         emit_list(page["items"], page["next"])
     else:
-        show_table(COLUMNS, page["items"], empty="There is no live call.")
+        show_table(COLUMNS, page["items"], empty="No live calls.")
 
 
 @app.command("show", epilog=examples("callwright call show ix_01KABCDEFGHJKMNPQRSTVWXYZ0"))

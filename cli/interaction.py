@@ -54,7 +54,7 @@ def list_(
     if as_json:
         emit_list(page["items"], page["next"])
         return
-    show_table(_columns(settings().site.timezone), page["items"], empty="There is no such interaction.")
+    show_table(_columns(settings().site.timezone), page["items"], empty="No interactions.")
     if page["next"]:
         say(f"There are more: add --cursor {page['next']}")
 
@@ -73,9 +73,9 @@ def show(
     timezone = settings().site.timezone
     show_record({key: value for key, value in found.items() if key not in ("segments", "sessions")})
     say("")
-    show_table(_segment_columns(timezone), found["segments"], empty="It has no phases yet.")
+    show_table(_segment_columns(timezone), found["segments"], empty="No phases yet.")
     say("")
-    show_table(_session_columns(timezone), found["sessions"], empty="It has no legs.")
+    show_table(_session_columns(timezone), found["sessions"], empty="No legs.")
 
 
 def _who(row: Record) -> str:

@@ -13,6 +13,7 @@ from cli.client import asked, is_served
 from cli.explanation import show_decisions
 from cli.output import Column, Record, emit, local, plain, say, screen, show_record, show_table, words
 from cli.shell import Json, examples, quiet, settings
+from engine.errors import AsteriskUnreachable, CallwrightError
 
 VIOLATIONS = (
     Column("CODE", "code", keep=True),
@@ -30,7 +31,14 @@ def verify(as_json: Json = False) -> None:
 
     Exit 1 if something differs, still two seconds later; 5 if Asterisk cannot be read.
     """
-    report = asked("verify", method="post")
+    try:
+        report = asked("verify", method="post")
+    except CallwrightError as lost:
+        if lost.exit_code == AsteriskUnreachable.exit_code:
+            why = f" ({lost.mend})" if lost.mend else ""
+            lost.what, lost.where = f"Asterisk cannot be reached, so nothing was compared{why}", ""
+            lost.mend = "see `callwright doctor`"
+        raise
     if as_json:
         emit(report)
     elif report["ok"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Final, TypedDict, Unpack
 
 import typer
@@ -9,7 +10,8 @@ import typer
 from cli import rolls
 from cli.office import Noun
 from cli.output import Column
-from cli.shell import Json, examples, group, unpacked
+from cli.shell import Json, examples, group, settings, unpacked
+from engine.errors import CallwrightError
 
 app = group("Inbound numbers and the flows they lead to.")
 
@@ -30,7 +32,26 @@ def add(
     e164: Annotated[str, NUMBER], flow: Annotated[str, FLOW], as_json: Json = False, **given: Unpack[Options]
 ) -> None:
     """Add an inbound number."""
-    rolls.add_one(Noun.NUMBER, {"e164": e164, "flow": flow, **given}, as_json=as_json)
+    try:
+        rolls.add_one(Noun.NUMBER, {"e164": e164, "flow": flow, **given}, as_json=as_json)
+    except CallwrightError as refused:
+        if refused.where == "number.e164":
+            refused.mend = _meant(e164, settings().site.region)
+        raise
+
+
+def _meant(number: str, region: str) -> str:
+    """A mend for what is no E.164: the number as the site's own country reads it, else an example from there."""
+    import phonenumbers
+    from phonenumbers import PhoneNumberFormat, format_number
+
+    with suppress(phonenumbers.NumberParseException):
+        national = phonenumbers.parse(number, region)
+        if phonenumbers.is_possible_number(national) and not national.extension:
+            return f"did you mean {format_number(national, PhoneNumberFormat.E164)}?"
+    example = phonenumbers.example_number(region)
+    shown = format_number(example, PhoneNumberFormat.E164) if example is not None else "+442079460001"
+    return f"write it with + and the country code, e.g. {shown}"
 
 
 @app.command("set", epilog=examples("callwright number set +442079460001 --flow main-zh --language zh"))

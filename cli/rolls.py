@@ -12,7 +12,7 @@ from typer.models import ArgumentInfo
 from cli.office import Noun, Office, at_office
 from cli.output import Column, Record, done, emit, emit_list, show_record, show_table, words
 from cli.shell import Json, Yes, examples
-from engine.errors import UsageError
+from engine.errors import CallwrightError, Conflict, UsageError
 
 if TYPE_CHECKING:
     from engine.domain.values import Value
@@ -51,7 +51,7 @@ def add_common(
         if as_json:
             emit_list(records)
         else:
-            show_table(columns, records, empty=f"There is no {noun} yet; add one with `callwright {noun} add`.")
+            show_table(columns, records, empty=f"No {noun.plural} yet; add one with `callwright {noun} add`.")
 
     @of("show", f"Show one {noun}.", f" {example}")
     def show(id_: Annotated[str, argument], as_json: Json = False) -> None:
@@ -72,7 +72,12 @@ def add_common(
 def add_one(noun: Noun, fields: Mapping[str, Any], *, as_json: bool) -> None:
     """Define a new one from the fields that are given; the others have their defaults."""
     policy = _policy(noun, fields)
-    record = at_office(lambda office: office.add(noun, policy), writing=True)
+    try:
+        record = at_office(lambda office: office.add(noun, policy), writing=True)
+    except CallwrightError as refused:
+        if refused.error_id == Conflict.error_id and refused.where == noun:  # the store's word for: it is there
+            refused.where, refused.mend = "", f"`callwright {noun} set {fields[noun.key]}` changes it"
+        raise
     done(f"Added {noun} {record[noun.key]}.", record, as_json=as_json)
 
 
@@ -103,7 +108,11 @@ def _difference(noun: Noun, before: Record, after: Record, fields: Mapping[str, 
 
 
 def keep_secret(noun: Noun, id_: str, what: str, *, as_json: bool) -> None:
-    """Read a secret, never from the command line, where every user of the machine could see it."""
+    """Read a secret, never from the command line, where every user of the machine could see it.
+
+    Nobody is asked for the secret of somebody who is not there.
+    """
+    at_office(lambda office: office.show(noun, id_), writing=False)
     if sys.stdin.isatty():
         secret = typer.prompt(f"{what} of {noun} {id_}", hide_input=True, confirmation_prompt=True, err=True)
     else:

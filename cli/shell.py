@@ -9,9 +9,11 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_type_hints
@@ -146,6 +148,7 @@ def exit_code_of(work: Callable[[], Any], *, as_json: bool) -> int:
         tell(error, as_json=as_json)
         return error.exit_code
     except typer.TyperException as wrong:
+        wrong.message = in_our_words(wrong.message)
         if as_json or not hasattr(wrong, "show"):
             told = {"error_id": "usage", "what": wrong.format_message(), "where": "command line", "mend": "see --help"}
             typer.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
@@ -158,6 +161,14 @@ def exit_code_of(work: Callable[[], Any], *, as_json: bool) -> int:
     except Exception as bug:  # noqa: BLE001 - whatever we did not foresee: told in a line, kept in a file
         return _unforeseen(bug, as_json=as_json)
     return result if isinstance(result, int) else 0
+
+
+def in_our_words(said: str) -> str:
+    """What typer says of a wrong choice, without pydantic's name for it and with the nearest choice."""
+    said = said.replace("Value error, ", "")
+    given, found, choices = said.partition(" is not one of ")
+    near = get_close_matches(given.rpartition(" ")[2].strip("'"), re.findall(r"'([^']+)'", choices), n=1)
+    return f"{said} Did you mean '{near[0]}'?" if found and near else said
 
 
 def tell(error: CallwrightError, *, as_json: bool) -> None:

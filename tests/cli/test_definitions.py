@@ -110,8 +110,41 @@ def test_an_empty_list(office: Callwright, data: Path) -> None:
     office("db", "upgrade")
     told = office("trunk", "list")
     assert (told.code, told.out) == (0, "")
-    assert "There is no trunk yet" in told.err
+    assert "No trunks yet; add one with `callwright trunk add`." in told.err
     assert office("trunk", "list", "--json").json == {"items": [], "next": None}
+
+
+def test_what_is_there_is_changed_by_set(office: Callwright) -> None:
+    for arguments, name, verb in (
+        (("skill", "add", "sales"), "skill sales", "skill set sales"),
+        (("number", "add", "+442079460001", "--flow", "main-en"), "number +442079460001", "number set +442079460001"),
+    ):
+        assert office(*arguments).code == 0
+        told = office(*arguments)
+        assert told.code == 4
+        assert name in told.err
+        assert told.err.endswith(f" already\n  `callwright {verb}` changes it\n")
+
+
+def test_a_choice_is_met_with_the_nearest(office: Callwright) -> None:
+    told = office("agent", "add", "1001", "--mode", "nailedup")
+    assert told.code == 2
+    assert "'nailedup' is not one of 'nailed-up', 'on-demand'. Did you mean 'nailed-up'?" in told.err
+    assert "Value error" not in told.err
+    assert "Did you mean" not in office("agent", "add", "1001", "--mode", "zzz").err
+
+
+def test_nobody_is_asked_for_the_pin_of_a_stranger(office: Callwright) -> None:
+    office("skill", "add", "sales")
+    told = office("agent", "pin", "9999", typed="")
+    assert (told.code, "no PIN was given" in told.err) == (3, False)
+
+
+def test_a_national_number_is_met_with_the_international_one(callwright: Callwright) -> None:
+    told = callwright("number", "add", "02079460002", "--flow", "main-en", "--json")
+    assert (told.code, told.error["mend"]) == (2, "did you mean +442079460002?")
+    told = callwright("number", "add", "12", "--flow", "main-en", "--json")
+    assert told.error["mend"] == "write it with + and the country code, e.g. +441212345678"
 
 
 # --- only without an engine ------------------------------------------------------------------------------------------

@@ -112,7 +112,10 @@ def test_verify(callwright: Callwright, engine: MemoryConsole) -> None:
     keys.check("verify", told.json)
     assert "stray-channel" in callwright("verify").out
     engine.fault = AsteriskUnreachable("the link is down")
-    assert callwright("verify").code == 5
+    away = callwright("verify")
+    assert away.code == 5
+    assert "Error: Asterisk cannot be reached, so nothing was compared" in away.err
+    assert "see `callwright doctor`" in away.err
     engine.fault = RuntimeError("a bug")
     bug = callwright("verify", "--json")
     assert (bug.code, bug.error["error_id"]) == (1, "bug")
