@@ -98,6 +98,8 @@ class Recordings:
         """Calls that were not recorded for want of space."""
         self.trouble = ""
         """Why the last recording could not be finished; "" while all is well."""
+        self._missed = ""
+        """Why the folder could not be read, as it was said last."""
         self._is_live = is_live
         self._limits = limits or DiskLimits()
         self._pace = pace or Pace()
@@ -168,7 +170,9 @@ class Recordings:
                 if found := await self.sweep():
                     log.info("recordings to finish", found=found)
             except OSError as missing:
-                self._complain(f"{self.folder}: {missing.strerror}")
+                self._miss(missing)
+            else:
+                self._found_again()
             await asyncio.sleep(self._pace.sweep)
 
     async def _finish_what_is_due(self) -> None:
@@ -206,6 +210,24 @@ class Recordings:
             del self._due[name]
             self.finished += 1
             self.trouble = ""
+
+    def _miss(self, missing: OSError) -> None:
+        """The folder cannot be looked through: no recording is lost by that, and it is said once."""
+        self.trouble = f"{self.folder}: {missing.strerror}"
+        self.failures += 1
+        if self.trouble != self._missed:
+            self._missed = self.trouble
+            log.warning(
+                "the recordings folder cannot be read",
+                folder=str(self.folder),
+                why=missing.strerror,
+                mend="`callwright asterisk apply` makes it; or set asterisk.recordings; see `callwright doctor`",
+            )
+
+    def _found_again(self) -> None:
+        if self._missed and self.trouble == self._missed:
+            self.trouble = ""
+        self._missed = ""
 
     def _complain(self, what: str) -> None:
         self.trouble = what

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from engine.asterisk.recordings import (
     CHUNK_FRAMES,
@@ -219,6 +220,19 @@ async def test_a_share_of_the_disk_counts_too(tmp_path: Path) -> None:
     recordings = Recordings(tmp_path, lambda _id: False, limits=DiskLimits(bytes=0, share=1.0))
     await recordings.look_at_disk()
     assert recordings.disk_low
+
+
+async def test_a_folder_that_is_not_there_is_said_once_and_is_no_error(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    recordings = Recordings(gone, lambda _id: False, pace=Pace(look=0.01, disk=0.01, sweep=0.001))
+    with capture_logs() as said:
+        async with running(recordings):
+            await until(lambda: recordings.failures > 3)
+            gone.mkdir()
+            await until(lambda: not recordings.trouble)
+    told = [line for line in said if line["log_level"] in ("warning", "error")]
+    assert [(line["log_level"], line["folder"]) for line in told] == [("warning", str(gone))]
+    assert "asterisk apply" in told[0]["mend"]
 
 
 async def test_a_folder_that_is_not_there_blocks_nothing(tmp_path: Path) -> None:
