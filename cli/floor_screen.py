@@ -83,13 +83,13 @@ def _title(floor: Record, now: datetime, zone: ZoneInfo) -> Text:
     line.append(f"{floor['site']} ", style="bold")
     line.append(f"{now.astimezone(zone):%Y-%m-%d %H:%M:%S}  ")
     for link in floor["links"]:
-        line.append(f"{link['name']} ", style="green" if link["up"] else "bold red")
+        line.append(f"{link['name']}:{'up' if link['up'] else 'down'} ", style="green" if link["up"] else "bold red")
     if floor["blind"]:
-        line.append("BLIND: Asterisk is out of sight ", style="bold white on red")
+        line.append("| BLIND: Asterisk is out of sight ", style="bold white on red")
     if floor["draining"]:
-        line.append("DRAINING ", style="bold black on yellow")
+        line.append("| DRAINING ", style="bold black on yellow")
     asterisk = re.split(r"[+~]", floor["asterisk"])[0] or "?"  # without the packager's additions
-    line.append(f" Asterisk {asterisk}, Callwright {floor['version']}", style="dim")
+    line.append(f"| Asterisk {asterisk}, Callwright {floor['version']}", style="dim")
     return line
 
 
@@ -121,16 +121,20 @@ def _table(*columns: tuple[str, str]) -> Table:
 
 
 def _fill(
-    table: Table, rows: Sequence[Record], limit: int | None, cells: Callable[[Record], Sequence[Text | str]]
+    table: Table,
+    rows: Sequence[Record],
+    limit: int | None,
+    cells: Callable[[Record], Sequence[Text | str]],
+    nothing: str,
 ) -> Table:
-    """Add the rows that fit; the last line counts the others."""
+    """Add the rows that fit; the last line counts the others, or says that there is `nothing`."""
     shown = rows if limit is None or len(rows) <= limit else rows[: max(0, limit - 1)]
     for row in shown:
         table.add_row(*cells(row))
     if len(shown) < len(rows):
         table.add_row(Text(f"… {len(rows) - len(shown)} more", style="dim"))
     if not rows:
-        table.add_row(Text("none", style="dim"))
+        table.add_row(Text(nothing, style="dim"))
     return table
 
 
@@ -150,7 +154,7 @@ def _queues(rows: Sequence[Record], limit: int | None, *, wide: bool) -> Table:
         level = percent(row["service_level"]["value"])
         return (name, Text(str(row["waiting"]), style=style), Text(longest, style=style), *map(str, counts), level)
 
-    return _fill(table, rows, limit, cells)
+    return _fill(table, rows, limit, cells, "no queues")
 
 
 def _agents(rows: Sequence[Record], limit: int | None, now: datetime) -> Table:
@@ -163,7 +167,9 @@ def _agents(rows: Sequence[Record], limit: int | None, now: datetime) -> Table:
         return (row["id"], row["name"], state, _age(row["since"], now))
 
     order = {state: place for place, state in enumerate(_BUSY_FIRST)}
-    return _fill(table, sorted(rows, key=lambda row: (order.get(row["state"], 9), row["id"])), limit, cells)
+    return _fill(
+        table, sorted(rows, key=lambda row: (order.get(row["state"], 9), row["id"])), limit, cells, "no agents"
+    )
 
 
 def _calls(rows: Sequence[Record], limit: int | None, now: datetime, *, wide: bool) -> Table:
@@ -178,7 +184,7 @@ def _calls(rows: Sequence[Record], limit: int | None, now: datetime, *, wide: bo
         line: list[Text | str] = [words(row["caller"]), state, place, words(row["agent_id"]), _age(row["arrived"], now)]
         return [*line, Text(row["id"], style="dim")] if wide else line
 
-    return _fill(table, rows, limit, cells)
+    return _fill(table, rows, limit, cells, "no calls")
 
 
 def _beside(left: Table, right: Table) -> Table:
@@ -198,10 +204,10 @@ def _foot(floor: Record, now: datetime) -> Text:
         left = (datetime.fromisoformat(deadline["at"]) - now).total_seconds()
         line.append(f"next: {deadline['why']} of {deadline['subject']} in {seconds(max(0.0, left))}")
     if floor["backlog"]:
-        line.append(f"  backlog {floor['backlog']}", style="bold red")
+        line.append(f"  |  backlog {floor['backlog']}", style="bold red")
     for link in floor["links"]:
         if not link["up"]:
-            line.append(f"  {link['name']}: {link['detail'] or link['state']}", style="bold red")
+            line.append(f"  |  {link['name']}: {link['detail'] or link['state']}", style="bold red")
     return line
 
 

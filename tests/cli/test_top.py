@@ -120,10 +120,17 @@ def test_what_does_not_fit_is_counted() -> None:
 def test_trouble_is_seen() -> None:
     links = [{"name": "ami", "up": False, "state": "connecting", "detail": "refused"}]
     text = "\n".join(drawn(200, None, blind=True, draining=True, links=links, backlog=7, deadline=None))
-    for word in ("BLIND", "DRAINING", "ami: refused", "backlog 7", "nothing is due"):
+    for word in ("BLIND", "DRAINING", "nothing is due  |  backlog 7  |  ami: refused", "main 2026", "ami:down | BLIND"):
         assert word in text
 
 
 def test_the_sites_clock() -> None:
     assert datetime.fromisoformat(AT).astimezone(UTC).hour == 8
     assert "09:30:00" in drawn(80, None)[0]
+
+
+def test_what_is_not_there_is_named() -> None:
+    text = "\n".join(drawn(200, None, queues=0, agents=1, calls=0))
+    assert "no queues" in text
+    assert "no calls" in text
+    assert "ami:up | Asterisk 22.10.1" in text
