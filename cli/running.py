@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -12,6 +12,10 @@ from cli.shell import CONFIG, Json, examples
 
 if TYPE_CHECKING:
     from engine.main.demo.run import DemoResult
+
+WHAT_NEXT: Final = (
+    "What next: docs/quick-start.md for your own phone and trunk; `callwright explain ID` says why an agent got a call."
+)
 
 
 def serve(
@@ -47,6 +51,7 @@ def demo(
     result = main(seconds, headless=headless or as_json or not sys.stdout.isatty(), seed=seed, say=say)
     if not as_json:
         _sum_up(result)
+        say(WHAT_NEXT)
     for failure in result.failures:
         say(f"FAILED: {failure}")
     if as_json:

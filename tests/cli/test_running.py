@@ -63,6 +63,8 @@ def test_a_summary_for_people(callwright: Callwright, ended: list[dict[str, Any]
     for words in ("answered", "16", "12 ms, 99 % within 31 ms", "7 in 2 runs", "agree"):
         assert words in told.out
     assert "phone rung" not in told.out
+    assert told.err.splitlines()[-1].startswith("What next: docs/quick-start.md")
+    assert "`callwright explain ID`" in told.err
 
 
 def test_a_failure_is_told_and_ends_with_1(callwright: Callwright, ended: list[dict[str, Any]]) -> None:
