@@ -90,8 +90,8 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
     )
     links: list[AmiClient] = []
 
-    def link(**wishes: Any) -> AmiClient:
-        links.append(AmiClient(address, **wishes))
+    def link(name: str, **wishes: Any) -> AmiClient:
+        links.append(AmiClient(address, name=f"AMI link for {name}", **wishes))
         return links[-1]
 
     return Switch(Telephony(link, channels, sessions, sink), agi, prompts, tuple(links))
