@@ -72,7 +72,7 @@ def test_agents_and_trunks_get_the_templates_of_their_kind() -> None:
 def test_the_engines_rights_are_the_least_that_work() -> None:
     rights = sections(render(PLAN)["manager.conf"])["callwright-rights"][0]
     assert set(rights["write"].split(",")) == {"originate", "call", "reporting", "user"}
-    assert set(rights["read"].split(",")) == {"system", "call", "reporting", "user"}
+    assert set(rights["read"].split(",")) == {"system", "call", "reporting", "user", "dtmf"}
     assert rights["writetimeout"] == "5000"
 
 

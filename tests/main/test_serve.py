@@ -156,7 +156,7 @@ async def test_a_second_engine_on_the_same_data_is_refused_in_one_line(tmp_path:
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
-    [("[mqtt]", "[trunk]", "unknown key trunk"), (AGI_SECRET, "short", "the FastAGI secret has 5 characters")],
+    [("[mqtt]", "[trunk]", "unknown key trunk"), (AGI_SECRET, "short", "asterisk.agi_secret: has 5 characters")],
 )
 async def test_settings_that_cannot_be_used_are_refused_in_one_line(
     tmp_path: Path, sounds: Path, old: str, new: str, complaint: str
