@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from engine.domain.campaign import AttemptId, CampaignId, LeadId, TrunkId
 from engine.domain.events import AnyEvent
-from engine.domain.values import AgentId, Collect, InteractionId, LegId, Prompt, Value
+from engine.domain.values import AgentId, Collect, InteractionId, LegId, Prompt, Token, Value
 
 
 class Command(Value, tag=True, tag_field="command"):
@@ -81,4 +82,57 @@ class Publish(Command):
     event: AnyEvent
 
 
-AnyCommand = Ask | Release | CheckPin | RingAgent | Bridge | HangUp | Redirect | Resync | Publish
+class ClaimLeads(Command):
+    """Reserve up to `count` leads that may be called now. Answered by `LeadsClaimed`."""
+
+    campaign_id: CampaignId
+    count: int
+
+
+class ReturnLeads(Command):
+    """Give reserved leads back undialled."""
+
+    campaign_id: CampaignId
+    attempts: tuple[AttemptId, ...]
+
+
+class Dial(Command):
+    """Write the INTENT, then dial. Answered by `AttemptAnswered`, `LegEnded`, `DialRefused` or `DialFailed`."""
+
+    attempt_id: AttemptId
+    campaign_id: CampaignId
+    lead_id: LeadId
+    number: Token
+    trunk_id: TrunkId
+    caller_id: str
+    ring_s: float
+
+
+class ReadBook(Command):
+    """Read the ledger's sums for this campaign's budgets. Answered by `BookRead`, or by nothing."""
+
+    campaign_id: CampaignId
+
+
+class Trace(Command):
+    """Look up in CEL what became of an attempt. Answered by `AttemptTraced` within a minute."""
+
+    attempt_id: AttemptId
+
+
+AnyCommand = (
+    Ask
+    | Release
+    | CheckPin
+    | RingAgent
+    | Bridge
+    | HangUp
+    | Redirect
+    | Resync
+    | Publish
+    | ClaimLeads
+    | ReturnLeads
+    | Dial
+    | ReadBook
+    | Trace
+)

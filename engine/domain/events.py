@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from engine.domain.agent import AgentState
+from engine.domain.attempt import Outcome
+from engine.domain.campaign import AttemptId, CampaignId, CampaignState, LeadId, TrunkId
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import AgentId, Channel, InteractionId, LegId, QueueId, Token, Value
 
@@ -32,6 +34,9 @@ class InteractionArrived(Event):
     caller_name: Token | None = None
     leg: LegId | None = None
     unit: str = "main"
+    campaign_id: CampaignId | None = None
+    """Set when we called: the interaction is an answered attempt, and `number` is the caller id that was shown."""
+    attempt_id: AttemptId | None = None
 
 
 class InteractionMoved(Event):
@@ -127,6 +132,64 @@ class CallbackPromised(Event):
     spool_id: str
 
 
+class CampaignMoved(Event):
+    """A campaign was started, paused or stopped; also by the engine itself, and then `reason` says why."""
+
+    campaign_id: CampaignId
+    old: CampaignState
+    new: CampaignState
+    by: str = ""
+    reason: str = ""
+
+
+class CampaignPaced(Event):
+    """The pace of a campaign changed for another reason than before. `reason` is an id, `figures` what it rests on."""
+
+    campaign_id: CampaignId
+    reason: str
+    rule: str = ""
+    figures: dict[str, float] = {}
+
+
+class AttemptBegun(Event):
+    """The floor decided to dial. The ledger has its own, earlier proof: the INTENT."""
+
+    attempt_id: AttemptId
+    campaign_id: CampaignId
+    lead_id: LeadId
+    trunk_id: TrunkId
+
+
+class AttemptEnded(Event):
+    """An attempt has its one outcome, which nothing changes any more. Instants are µs, 0 when it did not happen.
+
+    An answered attempt ends when its outcome is sure, not when the talk is over. `wait_us`: from the answer to the
+    agent. `cause` is Q.850.
+    """
+
+    attempt_id: AttemptId
+    campaign_id: CampaignId
+    lead_id: LeadId
+    trunk_id: TrunkId
+    outcome: Outcome
+    dialled_at: int
+    answered_at: int = 0
+    connected_at: int = 0
+    wait_us: int = 0
+    cause: int = 0
+    agent_id: AgentId | None = None
+    rule: str = ""
+    until: int = 0
+
+
+class TrunkMoved(Event):
+    """A trunk's circuit breaker opened (`open`), tries again (`probing`) or closed (`closed`)."""
+
+    trunk_id: TrunkId
+    state: str
+    reason: str = ""
+
+
 class Anomaly(Event):
     """Something contradicted what the floor believed. Not an error: it was noted, and a resync may follow."""
 
@@ -146,6 +209,11 @@ AnyEvent = (
     | AgentMoved
     | FlowStepped
     | CallbackPromised
+    | CampaignMoved
+    | CampaignPaced
+    | AttemptBegun
+    | AttemptEnded
+    | TrunkMoved
     | Anomaly
 )
 

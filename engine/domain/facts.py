@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.domain.campaign import AttemptId, CampaignId, CampaignPolicy, ClaimedLead, Tally, TrunkId
 from engine.domain.flow import Flow
-from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy
+from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.domain.values import (
     AgentId,
     AskOutcome,
@@ -289,6 +290,129 @@ class AsteriskSeen(Fact):
     boot: str = ""
 
 
+# --- campaigns -------------------------------------------------------------------------------------------------------
+
+
+class CampaignDefined(Fact):
+    """A campaign was added or changed. A new one is stopped."""
+
+    campaign: CampaignPolicy
+
+
+class CampaignRemoved(Fact):
+    """A stopped campaign was removed."""
+
+    campaign_id: CampaignId
+
+
+class CampaignStarted(Fact):
+    """A campaign is to dial from now on."""
+
+    campaign_id: CampaignId
+    by: str = ""
+
+
+class CampaignPaused(Fact):
+    """A campaign is to dial no more for now; what rings goes on, leads are kept for a moment."""
+
+    campaign_id: CampaignId
+    by: str = ""
+
+
+class CampaignStopped(Fact):
+    """A campaign is over for now: claimed leads go back."""
+
+    campaign_id: CampaignId
+    by: str = ""
+
+
+class TrunkDefined(Fact):
+    """A trunk was added or changed."""
+
+    trunk: TrunkPolicy
+
+
+class TrunkRemoved(Fact):
+    """A trunk was removed."""
+
+    trunk_id: TrunkId
+
+
+class LeadsClaimed(Fact):
+    """The store reserved leads for this campaign, fewer than asked for when there are no more just now.
+
+    `reasons`: how many of the others may not be called now, by reason; `next_at`: when the first of them may (0:
+    unknown).
+    """
+
+    campaign_id: CampaignId
+    leads: tuple[ClaimedLead, ...] = ()
+    reasons: dict[str, int] = {}
+    next_at: int = 0
+
+
+class BookRead(Fact):
+    """The ledger's sums, read at `at`: for each budget of the campaign. A ledger that cannot be read tells nothing."""
+
+    campaign_id: CampaignId
+    tallies: tuple[Tally, ...]
+
+
+class DialRefused(Fact):
+    """A rule forbade the attempt at the moment of dialling; nothing was dialled. `until` (µs): not again before."""
+
+    attempt_id: AttemptId
+    rule: str
+    until: int = 0
+
+
+class DialFailed(Fact):
+    """Nothing was dialled, and not because of a rule: the ledger could not be written, or Asterisk did not take it."""
+
+    attempt_id: AttemptId
+    reason: str
+
+
+class AttemptAnswered(Fact):
+    """The called line was picked up, and its leg waits in the dialplan for an agent."""
+
+    attempt_id: AttemptId
+
+
+class MachineDetected(Fact):
+    """What answered is no person. `by`: amd, or the agent who heard it."""
+
+    attempt_id: AttemptId
+    by: str = "amd"
+
+
+class MessageStarted(Fact):
+    """Nobody came in time: the dialplan began the identifying message. From here on the call is abandoned."""
+
+    attempt_id: AttemptId
+
+
+class OptedOut(Fact):
+    """The called person pressed the opt-out digit. The store has it in the do-not-call list already."""
+
+    attempt_id: AttemptId
+
+
+class AttemptTraced(Fact):
+    """What CEL tells of an attempt whose end nobody heard. Instants are µs, 0 when it did not happen.
+
+    `dialled` is False when Asterisk never saw it. `joined_at` is its first entry into a bridge.
+    """
+
+    attempt_id: AttemptId
+    dialled: bool
+    answered_at: int = 0
+    joined_at: int = 0
+    message_at: int = 0
+    ended_at: int = 0
+    cause: int = 0
+
+
 class CallbackTaken(Fact):
     """The rescue script took a call back number while the engine was away."""
 
@@ -331,6 +455,22 @@ AnyFact = (
     | AsteriskLost
     | AsteriskSeen
     | CallbackTaken
+    | CampaignDefined
+    | CampaignRemoved
+    | CampaignStarted
+    | CampaignPaused
+    | CampaignStopped
+    | TrunkDefined
+    | TrunkRemoved
+    | LeadsClaimed
+    | BookRead
+    | DialRefused
+    | DialFailed
+    | AttemptAnswered
+    | MachineDetected
+    | MessageStarted
+    | OptedOut
+    | AttemptTraced
 )
 
 ENCODER = msgspec.json.Encoder()

@@ -84,7 +84,8 @@ class TrunkPolicy(Value):
     """One line to the public telephone network, known by the address its calls come from.
 
     `host` is a name or an address. `username` is set for carriers that ask us for a password; the password itself is no
-    policy: it lies in the store and goes only into Asterisk's configuration.
+    policy: it lies in the store and goes only into Asterisk's configuration. `lines`: at most so many calls at once
+    that we dialled, `calls_per_second`: at most so many new ones; 0 for no limit.
     """
 
     id: str
@@ -92,3 +93,5 @@ class TrunkPolicy(Value):
     port: int = 5060
     username: str = ""
     unit: str = "main"
+    lines: int = 0
+    calls_per_second: float = 0.0
