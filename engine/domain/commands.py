@@ -97,7 +97,12 @@ class ReturnLeads(Command):
 
 
 class Dial(Command):
-    """Write the INTENT, then dial. Answered by `AttemptAnswered`, `LegEnded`, `DialRefused` or `DialFailed`."""
+    """Write the INTENT, then dial. Answered by `AttemptAnswered`, `LegEnded`, `DialRefused` or `DialFailed`.
+
+    `connect_limit_s`, `message` (None: the built-in one), `opt_out_digit` and `record` (name of the recording, "" for
+    none) go along with the call: the dialplan acts on them without the engine. `agentless`: the message is played at
+    once, to whoever answers.
+    """
 
     attempt_id: AttemptId
     campaign_id: CampaignId
@@ -106,6 +111,12 @@ class Dial(Command):
     trunk_id: TrunkId
     caller_id: str
     ring_s: float
+    connect_limit_s: float = 2.0
+    message: Prompt | None = None
+    opt_out_digit: str = "9"
+    language: str = "en"
+    record: str = ""
+    agentless: bool = False
 
 
 class ReadBook(Command):

@@ -157,11 +157,16 @@ class LegAnswered(Fact):
 
 
 class LegEnded(Fact):
-    """A leg is gone. `cause` is the Q.850 cause; `lost` when Asterisk itself went away or we only found out later."""
+    """A leg is gone. `cause` is the Q.850 cause; `lost` when Asterisk itself went away or we only found out later.
+
+    `sip` is the final SIP status of a call of ours that nobody picked up, 0 where there was none: we gave it up
+    ourselves. Cause 18 tells that nothing at all was heard of the called line, neither ringing nor sound.
+    """
 
     leg: LegId
     cause: int = 16
     lost: bool = False
+    sip: int = 0
 
 
 class LegJoined(Fact):
@@ -411,6 +416,7 @@ class AttemptTraced(Fact):
     message_at: int = 0
     ended_at: int = 0
     cause: int = 0
+    opted_out_at: int = 0
 
 
 class CallbackTaken(Fact):
