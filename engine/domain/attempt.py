@@ -46,6 +46,7 @@ class Outcome(StrEnum):
     NETWORK = "network"  # the network failed; the trunk itself is well
     TRUNK = "trunk"  # the trunk failed: the lead is not used up
     CANCELLED = "cancelled"  # we hung up before anybody answered
+    NOT_DIALLED = "not-dialled"  # the INTENT was written, but nothing left for the network: the lead is not used up
     LOST = "lost"  # nobody will ever know: quarantined
     REFUSED = "refused"  # a rule forbade it at the moment of dialling
 

@@ -182,6 +182,13 @@ class AttemptEnded(Event):
     until: int = 0
 
 
+class PersonOptedOut(Event):
+    """A called person asked not to be called again; the do-not-call list has it already."""
+
+    attempt_id: AttemptId
+    campaign_id: CampaignId
+
+
 class TrunkMoved(Event):
     """A trunk's circuit breaker opened (`open`), tries again (`probing`) or closed (`closed`)."""
 
@@ -213,6 +220,7 @@ AnyEvent = (
     | CampaignPaced
     | AttemptBegun
     | AttemptEnded
+    | PersonOptedOut
     | TrunkMoved
     | Anomaly
 )

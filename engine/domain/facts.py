@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.domain.campaign import AttemptId, CampaignId, CampaignPolicy, ClaimedLead, Tally, TrunkId
+from engine.domain.campaign import AttemptId, CampaignId, CampaignPolicy, ClaimedLead, LeadId, Tally, TrunkId
 from engine.domain.flow import Flow
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.domain.values import (
@@ -403,6 +403,16 @@ class OptedOut(Fact):
     attempt_id: AttemptId
 
 
+class AttemptFound(Fact):
+    """An open INTENT of the ledger that the journal does not know of: a crash came between the two."""
+
+    attempt_id: AttemptId
+    campaign_id: CampaignId
+    lead_id: LeadId
+    trunk_id: TrunkId
+    dialled_at: int
+
+
 class AttemptTraced(Fact):
     """What CEL tells of an attempt whose end nobody heard. Instants are µs, 0 when it did not happen.
 
@@ -476,6 +486,7 @@ AnyFact = (
     | MachineDetected
     | MessageStarted
     | OptedOut
+    | AttemptFound
     | AttemptTraced
 )
 

@@ -6,6 +6,8 @@ It may end from every live state, because callers hang up in every state.
 
     arrived ─ in-flow ─ waiting ─ offered ─ talking ─ wrap-up ─ ended
 
+A person whom we called skips the flow: his answer is his arrival in the campaign's queue.
+
 `TRANSITIONS` is the only place where an arrow may be added; the diagram in docs/states.md is drawn from it.
 """
 
@@ -27,7 +29,8 @@ class InteractionState(StrEnum):
 _S = InteractionState
 
 TRANSITIONS: dict[InteractionState, frozenset[InteractionState]] = {
-    _S.ARRIVED: frozenset({_S.IN_FLOW, _S.ENDED}),
+    # straight to a queue: a person whom we called has answered
+    _S.ARRIVED: frozenset({_S.IN_FLOW, _S.WAITING, _S.ENDED}),
     _S.IN_FLOW: frozenset({_S.WAITING, _S.ENDED}),
     # back to the flow: the queue's longest wait is over, or the flow offers something else
     _S.WAITING: frozenset({_S.OFFERED, _S.IN_FLOW, _S.ENDED}),

@@ -29,6 +29,7 @@ _USES_QUEUE = _IN_QUEUE | {InteractionState.TALKING, InteractionState.WRAP_UP}
 def queue_defined(step: Step, fact: QueueDefined) -> None:
     """A queue, new or changed; who waits keeps waiting under the new rules, counted from when he came."""
     step.state.queues[fact.queue.id] = fact.queue
+    step.crews.forget()
     step.state.leaving = tuple(queue_id for queue_id in step.state.leaving if queue_id != fact.queue.id)
     for interaction in step.state.interactions.values():
         if interaction.queue_id == fact.queue.id and interaction.state in _IN_QUEUE:
@@ -61,8 +62,10 @@ def agent_defined(step: Step, fact: AgentDefined) -> None:
     known = step.state.agents.get(fact.agent.id)
     if known is None:
         step.state.agents[fact.agent.id] = Agent(profile=fact.agent, since=step.now, mode=fact.agent.mode)
+        step.crews.forget()
         return
     known.profile = fact.agent
+    step.crews.forget()
     if known.removed:
         known.removed = known.sign_out_next = False
     step.seek_caller(known)

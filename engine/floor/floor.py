@@ -10,14 +10,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.dialer import modes
 from engine.domain import facts
+from engine.domain.campaign import AttemptId
 from engine.domain.commands import AnyCommand, CheckPin
 from engine.domain.facts import AnyFact
 from engine.domain.values import AgentId, InteractionId, Value
 from engine.errors import BrokenInvariant
-from engine.floor import agents, callers, definitions, flow, legs, offers, resync, routing, talking, visits
+from engine.floor import (
+    agents,
+    callers,
+    campaigns,
+    definitions,
+    flow,
+    legs,
+    offers,
+    resync,
+    routing,
+    talking,
+    visits,
+)
+from engine.floor.crews import Crews, MakePacing
 from engine.floor.line import Line
-from engine.floor.state import DECODER, ENCODER, Agent, FloorState, Interaction, Timer
+from engine.floor.state import DECODER, ENCODER, Agent, Attempt, FloorState, Interaction, Timer
 from engine.floor.step import Step, Timers, Tracer
 
 
@@ -32,7 +47,12 @@ class Deadline(Value):
 class Floor:
     """The single writer of all live state. Not safe for threads, and need not be."""
 
-    def __init__(self, state: FloorState | None = None, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self,
+        state: FloorState | None = None,
+        tracer: Tracer | None = None,
+        make_pacing: MakePacing = modes.make_pacing,
+    ) -> None:
         self.state = state if state is not None else FloorState()
         self.tracer = tracer
         self.begun: tuple[AnyCommand, ...] = ()
@@ -40,11 +60,15 @@ class Floor:
         self._timers = Timers(self.state.timers)
         self.line = Line(self.state)
         """Who waits, in order: to be read, never written, outside of the floor."""
+        self.crews = Crews(self.state, make_pacing)
+        """Who serves each campaign: to be read only, too."""
 
     @classmethod
-    def restore(cls, snapshot: bytes, tracer: Tracer | None = None) -> Floor:
+    def restore(
+        cls, snapshot: bytes, tracer: Tracer | None = None, make_pacing: MakePacing = modes.make_pacing
+    ) -> Floor:
         """The floor as a snapshot holds it."""
-        return cls(DECODER.decode(snapshot), tracer)
+        return cls(DECODER.decode(snapshot), tracer, make_pacing)
 
     def snapshot(self) -> bytes:
         """All state as JSON, the same bytes for the same state."""
@@ -56,7 +80,7 @@ class Floor:
         if now < self.state.now:
             raise BrokenInvariant(f"time ran backwards: {now} after {self.state.now}")
         self.state.now = now
-        step = Step(self.state, self._timers, self.line, now, self.tracer)
+        step = Step(self.state, self._timers, self.line, self.crews, now, self.tracer)
         try:
             self._route(step, fact)
         except BaseException:
@@ -71,6 +95,8 @@ class Floor:
         else:
             self._take_due(step)
             self._take_in(step, fact)
+        if isinstance(fact, facts.TimePassed):
+            campaigns.pace_all(step)
         if self.state.leaving:
             definitions.forget_unused_queues(step)
 
@@ -87,7 +113,12 @@ class Floor:
 
     def deadline(self) -> Deadline | None:
         """The next moment at which `TimePassed` is wanted; None when nothing is due ever, or while blind."""
-        timer = None if self.state.blind else self._timers.first()
+        if self.state.blind:
+            return None
+        timer = self._timers.first()
+        pace = campaigns.next_pace(self.state)
+        if pace is not None and (timer is None or pace.pace_at <= timer.at):
+            return Deadline(at=pace.pace_at, why="pace", subject=pace.policy.id)
         return None if timer is None else Deadline(at=timer.at, why=timer.kind, subject=timer.subject)
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -108,10 +139,20 @@ def _due(step: Step, timer: Timer) -> None:
         if agent is not None:
             agents.wrap_up_over(step, agent)
         return
+    if timer.kind in _ATTEMPT_DUE:
+        attempt = step.state.attempts.get(AttemptId(timer.subject))
+        if attempt is not None:
+            _ATTEMPT_DUE[timer.kind](step, attempt)
+        return
     interaction = step.state.interactions.get(InteractionId(timer.subject))
     if interaction is not None:
         _DUE[timer.kind](step, interaction)
 
+
+_ATTEMPT_DUE: dict[str, Callable[[Step, Attempt], None]] = {
+    "overdue": campaigns.overdue,
+    "trace": campaigns.trace_over,
+}
 
 _DUE: dict[str, Callable[[Step, Interaction], None]] = {
     "longest-wait": flow.longest_wait_over,
@@ -129,6 +170,7 @@ def _engine_started(step: Step, fact: facts.EngineStarted) -> None:
         leg.controlled = False
     for interaction in step.state.interactions.values():
         interaction.announcing = False
+    campaigns.engine_started(step)
 
 
 def _control_gained(step: Step, fact: facts.ControlGained) -> None:
@@ -150,6 +192,7 @@ def _bridge_failed(step: Step, fact: facts.BridgeFailed) -> None:
 
 def _drain_started(step: Step, fact: facts.DrainStarted) -> None:
     step.state.draining = True
+    campaigns.drain(step)
 
 
 def _nothing(step: Step, fact: AnyFact) -> None:
@@ -193,4 +236,21 @@ _ROUTES: dict[type, Callable[[Step, Any], None]] = {
     facts.AsteriskLost: lambda step, _fact: resync.lost(step),
     facts.AsteriskSeen: resync.seen,
     facts.CallbackTaken: callers.callback_taken,
+    facts.CampaignDefined: campaigns.defined,
+    facts.CampaignRemoved: campaigns.removed,
+    facts.CampaignStarted: campaigns.started,
+    facts.CampaignPaused: campaigns.paused,
+    facts.CampaignStopped: campaigns.stopped,
+    facts.TrunkDefined: campaigns.trunk_defined,
+    facts.TrunkRemoved: campaigns.trunk_removed,
+    facts.LeadsClaimed: campaigns.leads_claimed,
+    facts.BookRead: campaigns.book_read,
+    facts.DialRefused: campaigns.dial_refused,
+    facts.DialFailed: campaigns.dial_failed,
+    facts.AttemptAnswered: campaigns.answered,
+    facts.MachineDetected: campaigns.machine_detected,
+    facts.MessageStarted: campaigns.message_started,
+    facts.OptedOut: campaigns.opted_out,
+    facts.AttemptFound: campaigns.found,
+    facts.AttemptTraced: campaigns.traced,
 }

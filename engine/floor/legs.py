@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from engine.domain.agent import AgentState
+from engine.domain.campaign import AttemptId
 from engine.domain.facts import LegEnded, RingFailed
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import LegId, NotReadyReason
-from engine.floor import agents, endings, offers, talking, visits
+from engine.floor import agents, attempts, endings, offers, talking, visits
 from engine.floor.state import Agent, Interaction
 from engine.floor.step import Step
 
@@ -33,6 +34,11 @@ def gone(step: Step, fact: LegEnded, *, unseen: bool) -> None:
     if interaction is not None and interaction.leg == fact.leg:
         _callers_gone(step, interaction, fact)
         return
+    attempt = step.state.attempts.get(AttemptId(fact.leg))
+    if attempt is not None:
+        step.state.legs.pop(fact.leg, None)
+        attempts.leg_ended(step, attempt, fact.cause)
+        return
     agent = step.agent_of(fact.leg)
     if agent is not None:
         _agents_gone(step, agent, fact.leg, unseen=unseen)
@@ -46,6 +52,7 @@ def _callers_gone(step: Step, interaction: Interaction, fact: LegEnded) -> None:
     interaction.cause = fact.cause
     lost = Ending.LOST if fact.lost else None
     step.state.legs.pop(interaction.leg, None)
+    attempts.gone(step, interaction, fact.cause, lost=fact.lost)
     if interaction.state is _S.WAITING:
         visits.leave(step, interaction, lost or Ending.ABANDONED)
         endings.end(step, interaction)

@@ -90,20 +90,27 @@ class Line:
         """All of all queues, first to be served first."""
         return tuple(interaction for _, interaction in merge(*self._queues.values()))
 
-    def first_for(self, agent: AgentProfile, now: int) -> Interaction | None:
-        """The first on hold whom this agent fits now: the answer of `matching.choose_waiting`, without asking all."""
+    def first_for(self, agent: AgentProfile, now: int, *, nailed_up: bool = False) -> Interaction | None:
+        """The first on hold whom this agent fits now: the answer of `matching.choose_waiting`, without asking all.
+
+        Whom we called goes only to a nailed-up leg: nobody can be rung in two seconds.
+        """
         best: _Entry | None = None
         for queue_id in self._queues:
             queue = self._state.queues[queue_id]
-            if _may_serve(agent, queue):
-                best = self._first_in(queue, agent, now, best)
+            if may_serve(agent, queue):
+                best = self._first_in(queue, agent, now, best, nailed_up=nailed_up)
         return None if best is None else best[1]
 
-    def _first_in(self, queue: QueuePolicy, agent: AgentProfile, now: int, best: _Entry | None) -> _Entry | None:
+    def _first_in(
+        self, queue: QueuePolicy, agent: AgentProfile, now: int, best: _Entry | None, *, nailed_up: bool
+    ) -> _Entry | None:
         """The queue's first whom the agent fits, if he comes before `best`; else `best`."""
         for entry in self._queues[queue.id]:
             if best is not None and best[0] < entry[0]:
                 return best
+            if entry[1].attempt_id is not None and not nailed_up:
+                continue
             if entry[1].held and matching.fits(self._known(entry[1]), queue, agent, now):
                 return entry
         return best
@@ -116,7 +123,7 @@ class Line:
         return known
 
 
-def _may_serve(agent: AgentProfile, queue: QueuePolicy) -> bool:
+def may_serve(agent: AgentProfile, queue: QueuePolicy) -> bool:
     """Whether he satisfies any routing step of this queue, or could never serve anybody in it."""
     skills = agent.skills
     for step in queue.steps:

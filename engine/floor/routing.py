@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.acd import matching
-from engine.acd.matching import Candidate
+from engine.acd.matching import Candidate, Waiting
 from engine.domain.agent import AgentState
 from engine.domain.interaction import InteractionState
+from engine.domain.values import AgentId, LegMode
 from engine.floor import offers
 from engine.floor.line import waiting_of
 from engine.floor.state import Agent, Interaction
@@ -38,7 +39,7 @@ def match(step: Step) -> None:
 def _serve(step: Step, agent: Agent) -> None:
     if not agent.can_take():
         return
-    first = step.line.first_for(agent.profile, step.now)
+    first = step.line.first_for(agent.profile, step.now, nailed_up=agent.mode is LegMode.NAILED_UP)
     if first is not None:
         _offer(step, first, agent, 1)
 
@@ -51,10 +52,23 @@ def _go_along(step: Step, waiting: Iterable[Interaction]) -> None:
     ]
     if not free:
         return
-    line = [waiting_of(each) for each in waiting if each.state is InteractionState.WAITING and each.held]
+    line = [each for each in waiting if each.state is InteractionState.WAITING and each.held]
+    called = [waiting_of(each) for each in line if each.attempt_id is not None]
+    if called:  # their two seconds come before all, and nobody can be rung in them
+        at_once = [each for each in free if step.state.agents[each.agent.id].mode is LegMode.NAILED_UP]
+        taken = _offer_all(step, called, at_once)
+        free = [each for each in free if each.agent.id not in taken]
+    _offer_all(step, [waiting_of(each) for each in line if each.attempt_id is None], free)
+
+
+def _offer_all(step: Step, line: list[Waiting], free: list[Candidate]) -> set[AgentId]:
+    """Offer whoever can be matched; returns the agents taken."""
+    taken: set[AgentId] = set()
     for choice in matching.match_all(line, step.state.queues, free, step.now):
         interaction, agent = step.state.interactions[choice.interaction_id], step.state.agents[choice.agent_id]
         _offer(step, interaction, agent, choice.considered)
+        taken.add(choice.agent_id)
+    return taken
 
 
 def _offer(step: Step, interaction: Interaction, agent: Agent, considered: int) -> None:

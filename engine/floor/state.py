@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.dialer.governor import Book
+from engine.dialer.modes import Learnt
+from engine.dialer.trunks import TrunkState
 from engine.domain.agent import AgentState
+from engine.domain.attempt import AttemptState, Outcome
+from engine.domain.campaign import (
+    AttemptId,
+    CampaignId,
+    CampaignPolicy,
+    CampaignState,
+    ClaimedLead,
+    LeadId,
+    TrunkId,
+)
 from engine.domain.commands import Ask
 from engine.domain.flow import Flow, FlowState
 from engine.domain.interaction import Ending, InteractionState
-from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, SkillNeed
+from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, SkillNeed, TrunkPolicy
 from engine.domain.values import AgentId, Channel, InteractionId, LegId, LegMode, QueueId, Token
 
 
@@ -75,6 +88,9 @@ class Interaction(msgspec.Struct, kw_only=True, omit_defaults=True):
     cause: int = 16
     ending: Ending = Ending.IN_FLOW
     hang_up_asked: bool = False
+    # when we called
+    campaign_id: CampaignId | None = None
+    attempt_id: AttemptId | None = None
 
 
 class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -106,6 +122,54 @@ class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.leg_idle if self.mode is LegMode.NAILED_UP else True
 
 
+class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One dialled number, until its line is free again; the outcome may be known earlier. Instants are `now`."""
+
+    id: AttemptId
+    campaign_id: CampaignId
+    lead_id: LeadId
+    trunk_id: TrunkId
+    dialled_at: int
+    state: AttemptState = AttemptState.DIALLING
+    answered_at: int = 0
+    answer_told_at: int = 0
+    """Asterisk's own time of the answer, 0 unknown."""
+    connected_at: int = 0
+    outcome: Outcome | None = None
+    tracing: bool = False
+    """Its leg is gone and nobody told us how: CEL is being asked."""
+
+
+class Campaign(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One campaign. `stock` are claimed leads, first to be dialled first."""
+
+    policy: CampaignPolicy
+    learnt: Learnt
+    state: CampaignState = CampaignState.STOPPED
+    stock: list[ClaimedLead] = []
+    claiming: int = 0
+    """How many leads were asked for and did not come yet."""
+    claim_at: int = 0
+    """Not asked again before."""
+    book: Book = msgspec.field(default_factory=Book)
+    book_asked_at: int = 0
+    pace_at: int = 0
+    """When the pacing is due."""
+    ringing: dict[AttemptId, int] = {}
+    """When each call in flight was dialled, oldest first."""
+    answered: dict[AttemptId, int] = {}
+    """When each live answer that has no agent yet was given."""
+    up: int = 0
+    """Lines in use, talks and messages too."""
+    tokens: TrunkState = msgspec.field(default_factory=TrunkState)
+    """The campaign's own limit of lines and calls per second."""
+    reason: str = ""
+    rule: str = ""
+    figures: dict[str, float] = {}
+    told_at: int = 0
+    told: str = ""
+
+
 class Timer(msgspec.Struct, kw_only=True, frozen=True):
     """Something due at `at`. `kind` says what; `subject` for whom."""
 
@@ -134,6 +198,10 @@ class FloorState(msgspec.Struct, kw_only=True, omit_defaults=True):
     interactions: dict[InteractionId, Interaction] = {}
     legs: dict[LegId, Leg] = {}
     timers: dict[str, Timer] = {}
+    campaigns: dict[CampaignId, Campaign] = {}
+    attempts: dict[AttemptId, Attempt] = {}
+    trunks: dict[TrunkId, TrunkPolicy] = {}
+    trunk_states: dict[TrunkId, TrunkState] = {}
 
 
 ENCODER = msgspec.json.Encoder(order="sorted")

@@ -22,6 +22,7 @@ from engine.domain.events import AgentMoved, Anomaly, AnyEvent, InteractionMoved
 from engine.domain.interaction import InteractionState
 from engine.domain.values import AgentId, InteractionId, LegId
 from engine.errors import BrokenInvariant
+from engine.floor.crews import Crews
 from engine.floor.line import Line
 from engine.floor.state import Agent, FloorState, Interaction, Leg, Timer
 
@@ -68,12 +69,15 @@ class Timers:
 class Step:
     """What one fact does to the floor."""
 
-    __slots__ = ("_free", "_waiting", "commands", "line", "now", "state", "timers", "tracer")
+    __slots__ = ("_free", "_waiting", "commands", "crews", "line", "now", "state", "timers", "tracer")
 
-    def __init__(self, state: FloorState, timers: Timers, line: Line, now: int, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, state: FloorState, timers: Timers, line: Line, crews: Crews, now: int, tracer: Tracer | None = None
+    ) -> None:
         self.state = state
         self.timers = timers
         self.line = line
+        self.crews = crews
         self.now = now
         self.tracer = tracer
         self.commands: list[AnyCommand] = []
@@ -148,7 +152,9 @@ class Step:
         if new not in agent_table.TRANSITIONS[old]:
             raise BrokenInvariant(f"agent {agent.profile.id} cannot go from {old} to {new}")
         agent.state = new
+        self.crews.moved(agent, old, self.now)
         agent.since = self.now
+        self.crews.seat(agent)
         agent.reason = reason
         self.publish(
             AgentMoved(

@@ -8,7 +8,7 @@ from engine.domain.events import InteractionAnswered
 from engine.domain.facts import LegJoined, LegLeft
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import SECOND, LegMode
-from engine.floor import agents, endings, flow, offers
+from engine.floor import agents, attempts, endings, flow, offers
 from engine.floor.state import Agent, Interaction, Leg
 from engine.floor.step import Step
 
@@ -60,7 +60,7 @@ def _joined_unasked(step: Step, leg: Leg) -> Interaction | None:
             if agent is None or agent.leg != agent_leg.id or agent.state is not AgentState.AVAILABLE:
                 continue
             if interaction.state is _S.OFFERED:
-                offers.failed(step, interaction, "joined to another", blame=False)
+                offers.failed(step, interaction, "joined-to-another", blame=False)
             if interaction.state is _S.WAITING:
                 offers.reserve(step, interaction, agent, 1)
                 offers.take_leg(step, interaction, agent_leg.id)
@@ -80,6 +80,7 @@ def _connect(step: Step, interaction: Interaction, joined_at: int) -> None:
     interaction.refused = ()
     step.move(interaction, _S.TALKING)
     step.move_agent(agent, AgentState.TALKING)
+    attempts.joined(step, interaction, agent.profile.id, joined_at)
     step.publish(
         InteractionAnswered(
             **step.about(interaction),
@@ -165,5 +166,8 @@ def _stop_talk_clock(step: Step, interaction: Interaction) -> None:
 
 
 def _wrap_up_us(step: Step, interaction: Interaction) -> int:
+    campaign = step.state.campaigns.get(interaction.campaign_id) if interaction.campaign_id else None
+    if campaign is not None and campaign.policy.wrap_up_s is not None:
+        return round(campaign.policy.wrap_up_s * SECOND)
     queue = step.state.queues.get(interaction.queue_id) if interaction.queue_id else None
     return round((queue.wrap_up_s if queue else 10.0) * SECOND)

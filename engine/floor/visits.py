@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from engine.acd import matching
+from engine.domain.campaign import CampaignPolicy
 from engine.domain.events import InteractionLeftQueue, InteractionQueued
 from engine.domain.interaction import Ending, InteractionState
-from engine.domain.policy import QueuePolicy
+from engine.domain.policy import PRIORITY_LIMIT, QueuePolicy
 from engine.domain.values import SECOND
 from engine.floor.dialplan import release_to_hold
 from engine.floor.state import Agent, Interaction
@@ -32,12 +33,31 @@ def enter(step: Step, interaction: Interaction, want: WantQueue) -> bool:
     interaction.held = False
     interaction.announced_at = step.now
     refused = interaction.flow is not None and interaction.flow.recording_refused
-    interaction.recording = f"{interaction.id}_{interaction.visits}" if queue.record and not refused else ""
+    interaction.recording = "" if refused else recording(interaction.id, interaction.visits, queue)
     step.move(interaction, _S.WAITING)
     step.publish(InteractionQueued(**step.about(interaction), queue_id=queue.id, priority=interaction.priority))
     watch(step, interaction)
     release_to_hold(step, interaction)
     return True
+
+
+def enter_answered(step: Step, interaction: Interaction, campaign: CampaignPolicy) -> None:
+    """A person whom we called goes to the head of the campaign's queue; the law says how long he may wait there."""
+    interaction.queue_id = campaign.queue_id
+    interaction.entered_at = step.now
+    interaction.visits += 1
+    interaction.priority = PRIORITY_LIMIT
+    queue = step.state.queues.get(campaign.queue_id)
+    interaction.recording = recording(interaction.id, interaction.visits, queue)
+    step.move(interaction, _S.WAITING)
+    step.publish(
+        InteractionQueued(**step.about(interaction), queue_id=campaign.queue_id, priority=interaction.priority)
+    )
+
+
+def recording(interaction_id: str, visit: int, queue: QueuePolicy | None) -> str:
+    """The name of the recording of one visit; empty where the queue wants none."""
+    return f"{interaction_id}_{visit}" if queue is not None and queue.record else ""
 
 
 def leave(step: Step, interaction: Interaction, how: Ending) -> None:

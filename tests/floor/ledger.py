@@ -7,6 +7,7 @@ from collections import Counter
 from engine.acd.fit import Candidate, fits
 from engine.acd.matching import choose_waiting, in_order
 from engine.domain.agent import AgentState
+from engine.domain.attempt import AttemptState
 from engine.domain.events import (
     AgentMoved,
     AnyEvent,
@@ -18,7 +19,7 @@ from engine.domain.events import (
     InteractionQueued,
 )
 from engine.domain.interaction import Ending, InteractionState
-from engine.domain.values import InteractionId
+from engine.domain.values import InteractionId, LegMode
 from engine.floor import Floor, FloorState
 from engine.floor.line import Line, waiting_of
 
@@ -140,14 +141,24 @@ def _check_timers(state: FloorState) -> None:
     for timer in state.timers.values():
         if timer.kind == "wrap-up":
             assert state.agents[timer.subject].state is AgentState.WRAP_UP  # type: ignore[index]
+        elif timer.kind == "overdue":
+            assert state.attempts[timer.subject].state is AttemptState.ANSWERED  # type: ignore[index]
+        elif timer.kind == "trace":
+            assert state.attempts[timer.subject].tracing  # type: ignore[index]
         elif timer.kind == "offer":
             assert state.interactions[timer.subject].state is InteractionState.OFFERED  # type: ignore[index]
         else:
             assert state.interactions[timer.subject].state in IN_QUEUE, timer  # type: ignore[index]
+    _check_timers_there(state)
+
+
+def _check_timers_there(state: FloorState) -> None:
     for interaction in state.interactions.values():
         if interaction.state is InteractionState.OFFERED:
             assert f"offer:{interaction.id}" in state.timers
-        if interaction.state is InteractionState.WAITING:
+        if interaction.state is InteractionState.WAITING and interaction.attempt_id is not None:
+            assert f"overdue:{interaction.attempt_id}" in state.timers
+        elif interaction.state is InteractionState.WAITING:
             assert f"longest-wait:{interaction.id}" in state.timers
         if interaction.state is InteractionState.WRAP_UP:
             assert f"wrap-up:{interaction.agent_id}" in state.timers
@@ -185,6 +196,8 @@ def _check_no_missed_match(state: FloorState, now: int) -> None:
             continue
         queue = state.queues[interaction.queue_id]
         for agent in free:
+            if interaction.attempt_id is not None and agent.mode is not LegMode.NAILED_UP:
+                continue
             if f"relax:{interaction.id}" in state.timers and state.timers[f"relax:{interaction.id}"].at <= now:
                 continue  # the step is due, and TimePassed is what the floor asks for
             assert not fits(waiting_of(interaction), queue, agent.profile, now), (
@@ -203,6 +216,6 @@ def _check_line(floor: Floor, now: int) -> None:
         assert floor.line.place(interaction) == before.index(interaction.id) + 1
     on_hold = [waiting_of(each) for each in waiting if each.held]
     for agent in state.agents.values():
-        first = floor.line.first_for(agent.profile, now)
+        first = floor.line.first_for(agent.profile, now, nailed_up=True)
         chosen = choose_waiting(Candidate(agent=agent.profile, idle_since=0), on_hold, state.queues, now)
         assert (first and first.id) == (chosen and chosen.interaction_id)
