@@ -62,8 +62,8 @@ class CampaignPolicy(Value):
     `queue_id`: whose agents serve it. `seller`: for whom it calls; budgets and messages name him. `caller_id`: E.164,
     ours. `trunks`: in the order of preference. `ratio`: lines per free agent in power mode. `lines`: at most so many
     calls up or ringing at once, 0 for no limit of its own. `connect_limit_s`: the legal limit from the answer to the
-    agent. `answer_rate`: what is believed before anything was seen. `forecast_answers`: live answers still to be
-    expected in the budgets' windows, known from schedule and list; 0 where unknown.
+    agent. `answer_rate`: what is believed before anything was seen. `forecast_answers`: live answers to be expected in
+    the whole run, known from schedule and list; 0 where unknown. A tally's forecast is what is left of them.
     """
 
     id: CampaignId
@@ -80,6 +80,7 @@ class CampaignPolicy(Value):
     connect_limit_s: float = 2.0
     budgets: tuple[Budget, ...] = (Budget(),)
     answer_rate: float = 0.3
+    forecast_answers: int = 0
     preview_s: float = 20.0
     wrap_up_s: float | None = None
     message: Prompt = Prompt(file="callwright/sorry-nobody-free")
