@@ -14,8 +14,8 @@ hysteresis: switching to and fro moves one call.
 What it guarantees: if from every reading on at least 80 % of the forecast rest comes true, drops never exceed x(n), and
 the bound over the window is within the cap at its end. What it cannot: a call that had a free agent at the grant is
 dropped if that agent leaves (signs out, pauses, is taken by an inbound call) while it rings, or if joining him fails.
-Each agent lost while he is counted on adds at most one drop; the next decision sees him gone and grants less. Where that
-happens often, reserve agents (`blending`) or let the pause wait until the calls in flight have ended.
+Each agent lost while he is counted on adds at most one drop; the next decision sees him gone and grants less. Where
+that happens often, reserve agents (`blending`) or let the pause wait until the calls in flight have ended.
 
 While nothing is forecast, n is what was answered: progressive up to 157 answers at 3 %, as one drop among fewer proves
 nothing. A forecast is usable at once.
