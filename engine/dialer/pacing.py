@@ -83,5 +83,6 @@ REASONS: dict[str, str] = {
     "warm-up": "one call for each free agent until something is known",
     "preview": "an agent looks at the lead first",
     "lines": "as many calls as there are lines",
+    "peer": "as many calls as another dialler's rule would place",
 }
 """Why a pace is what it is, in words. The governor, the trunks and the stock have reasons of their own."""
