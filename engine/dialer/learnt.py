@@ -10,20 +10,21 @@ from engine.dialer.estimators import AnswerRate
 from engine.dialer.hazards import Clocks, Histogram, lognormal, mixed
 from engine.domain.campaign import CampaignPolicy
 
-FIRST_PRICE = 0.05
 LEAST_PRICE, MOST_PRICE = 5e-4, 0.5
 _LEARNING_RATE = 0.03
+_MOST_BIAS = 3.0
 _PRIOR_WEIGHT = 12.0
 
 
 class Price(msgspec.Struct):
     """How much risk of leaving a person without an agent one more call may carry.
 
-    It falls when more live answers were abandoned than the target allows, and rises when fewer were: log price +=
-    rate x (target - abandoned), for each live answer. So whatever the tables get wrong, the share abandoned is right.
+    If the tables were right, the share abandoned would be about the price; so the price is the target, times a
+    correction for whatever they get wrong. The correction falls when more live answers were abandoned than the target
+    allows and rises when fewer were: log correction += rate x (target - abandoned), for each live answer.
     """
 
-    logarithm: float = math.log(FIRST_PRICE)
+    correction: float = 0.0
     target: float = 0.0
     answers: int = 0
     abandoned: int = 0
@@ -31,14 +32,14 @@ class Price(msgspec.Struct):
     @property
     def value(self) -> float:
         """The price, a probability."""
-        return math.exp(self.logarithm)
+        return min(max(self.target * math.exp(self.correction), LEAST_PRICE), MOST_PRICE)
 
     def settle(self, abandoned: bool) -> None:
         """A person who answered was joined in time, or was not."""
         self.answers += 1
         self.abandoned += abandoned
-        moved = self.logarithm + _LEARNING_RATE * (self.target - abandoned)
-        self.logarithm = min(max(moved, math.log(LEAST_PRICE)), math.log(MOST_PRICE))
+        moved = self.correction + _LEARNING_RATE * (self.target - abandoned)
+        self.correction = min(max(moved, -_MOST_BIAS), _MOST_BIAS)
 
 
 class Learnt(msgspec.Struct):
