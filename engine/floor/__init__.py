@@ -5,12 +5,15 @@ Its modules lie in layers, and import-linter holds them there (`pyproject.toml`)
     floor        takes a fact, looks what is due, and has the noted ones matched after each
     callers      what callers and their dialplans tell · definitions · resync: compared with Asterisk
                  · routing: brings callers and agents together, the one place for it
-    campaigns    campaigns and their pace, and what is heard of the calls they placed
+                 · campaigns: started and stopped, with leads and sums · pace: how many calls now
+    traces       attempts after blindness
+    called       what is heard of the calls that campaigns placed
     legs         a leg is gone, whoever's it was
     talking      from the join of two legs to the end of their talk
     offers       an agent and a caller belong to each other until they talk or are parted
     agents       an agent's states · flow: a caller's way through his flow
     visits       one visit to a queue · endings: an interaction's end · attempts: a dialled number's outcome
+                 · stock: claimed leads
     dialplan     a caller's leg is given back · phrases: what the floor itself says
     step         what one fact does: state changes along their arrows, commands, notes of who is free or waits
     crews        who serves each campaign, derived from the state, and its pacing rule

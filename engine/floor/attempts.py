@@ -55,6 +55,8 @@ def adopt(
 def answered(step: Step, attempt: Attempt, told_at: int) -> None:
     """Somebody picked up."""
     _move(attempt, _S.ANSWERED)
+    attempt.tracing = False
+    step.timers.clear("trace", attempt.id)
     attempt.answered_at = step.now
     attempt.answer_told_at = told_at
     campaign = step.state.campaigns[attempt.campaign_id]

@@ -19,15 +19,18 @@ from engine.domain.values import AgentId, InteractionId, Value
 from engine.errors import BrokenInvariant
 from engine.floor import (
     agents,
+    called,
     callers,
     campaigns,
     definitions,
     flow,
     legs,
     offers,
+    pace,
     resync,
     routing,
     talking,
+    traces,
     visits,
 )
 from engine.floor.crews import Crews, MakePacing
@@ -96,7 +99,7 @@ class Floor:
             self._take_due(step)
             self._take_in(step, fact)
         if isinstance(fact, facts.TimePassed):
-            campaigns.pace_all(step)
+            pace.decide(step)
         if self.state.leaving:
             definitions.forget_unused_queues(step)
 
@@ -116,9 +119,9 @@ class Floor:
         if self.state.blind:
             return None
         timer = self._timers.first()
-        pace = campaigns.next_pace(self.state)
-        if pace is not None and (timer is None or pace.pace_at <= timer.at):
-            return Deadline(at=pace.pace_at, why="pace", subject=pace.policy.id)
+        campaign = pace.next_due(self.state)
+        if campaign is not None and (timer is None or campaign.pace_at <= timer.at):
+            return Deadline(at=campaign.pace_at, why="pace", subject=campaign.policy.id)
         return None if timer is None else Deadline(at=timer.at, why=timer.kind, subject=timer.subject)
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -150,8 +153,8 @@ def _due(step: Step, timer: Timer) -> None:
 
 
 _ATTEMPT_DUE: dict[str, Callable[[Step, Attempt], None]] = {
-    "overdue": campaigns.overdue,
-    "trace": campaigns.trace_over,
+    "overdue": called.overdue,
+    "trace": traces.trace_over,
 }
 
 _DUE: dict[str, Callable[[Step, Interaction], None]] = {
@@ -245,12 +248,12 @@ _ROUTES: dict[type, Callable[[Step, Any], None]] = {
     facts.TrunkRemoved: campaigns.trunk_removed,
     facts.LeadsClaimed: campaigns.leads_claimed,
     facts.BookRead: campaigns.book_read,
-    facts.DialRefused: campaigns.dial_refused,
-    facts.DialFailed: campaigns.dial_failed,
-    facts.AttemptAnswered: campaigns.answered,
-    facts.MachineDetected: campaigns.machine_detected,
-    facts.MessageStarted: campaigns.message_started,
-    facts.OptedOut: campaigns.opted_out,
-    facts.AttemptFound: campaigns.found,
-    facts.AttemptTraced: campaigns.traced,
+    facts.DialRefused: called.dial_refused,
+    facts.DialFailed: called.dial_failed,
+    facts.AttemptAnswered: called.answered,
+    facts.MachineDetected: called.machine_detected,
+    facts.MessageStarted: called.message_started,
+    facts.OptedOut: called.opted_out,
+    facts.AttemptFound: traces.found,
+    facts.AttemptTraced: traces.traced,
 }

@@ -14,7 +14,7 @@ from engine.domain.commands import HangUp, Redirect
 from engine.domain.facts import AsteriskSeen, LegEnded, LegJoined, SeenLeg
 from engine.domain.interaction import InteractionState
 from engine.domain.values import InteractionId, LegId, LegMode
-from engine.floor import agents, campaigns, legs, offers, talking
+from engine.floor import agents, legs, offers, talking, traces
 from engine.floor.state import Agent, Interaction
 from engine.floor.step import Step
 
@@ -36,7 +36,7 @@ def seen(step: Step, fact: AsteriskSeen) -> None:
     was_blind = step.state.blind or rebooted
     step.state.blind = True  # nothing is offered before the whole picture is taken in
     there = {leg.leg: leg for leg in fact.legs}
-    campaigns.compared(step, there, was_blind=was_blind)
+    traces.compared(step, there, was_blind=was_blind)
     _bury_missing(step, there, rebooted=rebooted, was_blind=was_blind)
     picture = {leg: real for leg, real in there.items() if real.place}
     if was_blind:

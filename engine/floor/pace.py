@@ -1,0 +1,166 @@
+"""How many calls now: the pacing proposes, the governor disposes, and only lines and leads come after it.
+
+All facts of one instant are taken in before it is decided, once: whatever may change a pace only makes it due
+(`Campaign.pace_at`), and the floor decides when it is told that time passed.
+"""
+
+from __future__ import annotations
+
+from engine.dialer import governor, trunks
+from engine.dialer.governor import Grant
+from engine.dialer.pacing import DECIDE_EVERY_US, Sight
+from engine.domain.agent import AgentState
+from engine.domain.campaign import CampaignPolicy, CampaignState, Mode
+from engine.domain.commands import ReadBook
+from engine.domain.events import CampaignPaced
+from engine.domain.interaction import InteractionState
+from engine.domain.policy import TrunkPolicy
+from engine.domain.values import SECOND
+from engine.floor import called, stock
+from engine.floor.crews import Crew
+from engine.floor.state import Campaign, FloorState
+from engine.floor.step import Step
+
+BOOK_EVERY = 2 * SECOND
+TELL_EVERY = 5 * SECOND
+USUAL_RING_S = 11.0
+"""From dialling to an answer, where nothing better is known."""
+
+
+def next_due(state: FloorState) -> Campaign | None:
+    """The running campaign that wants to be paced first; None while nothing is begun."""
+    if not state.campaigns or state.draining:
+        return None
+    running = [each for each in state.campaigns.values() if each.state is CampaignState.RUNNING]
+    return min(running, key=lambda each: each.pace_at, default=None)
+
+
+def decide(step: Step) -> None:
+    """Decide for each running campaign whose time has come."""
+    if step.state.blind or step.state.draining:
+        return
+    for campaign in step.state.campaigns.values():
+        if campaign.state is CampaignState.RUNNING and campaign.pace_at <= step.now:
+            campaign.pace_at = step.now + DECIDE_EVERY_US
+            _pace(step, campaign)
+
+
+def _pace(step: Step, campaign: Campaign) -> None:
+    crew = step.crews.of(campaign.policy.id)
+    _ask_for_book(step, campaign)
+    sight = look(step, campaign, crew)
+    if not sight.staffed and campaign.policy.mode is not Mode.AGENTLESS:
+        _tell(step, campaign, "no-agents", "", {})
+        return
+    stock.refill(step, campaign, sight.staffed)
+    proposal = crew.pacing.decide(sight)
+    if proposal.dials <= 0:
+        _tell(step, campaign, proposal.reason, "", proposal.figures)
+        return
+    granted = _grant(step, campaign, sight, proposal.dials)
+    dialled = _dial_up_to(step, campaign, granted.dials)
+    rule = granted.rule or ("" if dialled == granted.dials else _shortage(campaign))
+    _tell(step, campaign, proposal.reason, rule, granted.figures if granted.rule else proposal.figures)
+
+
+def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
+    """The governor's word. Agents whom other campaigns' calls may need do not count as free; agentless cannot drop."""
+    if campaign.policy.mode is Mode.AGENTLESS:
+        return Grant(dials=wanted)
+    seller = campaign.policy.seller
+    others = [
+        each for each in step.state.campaigns.values() if each is not campaign and (each.ringing or each.answered)
+    ]
+    rivals = _rivals(step, campaign, others)
+    return governor.grant(
+        wanted,
+        budgets=campaign.policy.budgets,
+        book=campaign.book,
+        in_flight=len(campaign.ringing),
+        free=max(0, sight.free - sum(len(each.ringing) + len(each.answered) for each in rivals)),
+        waiting=sight.waiting,
+        now=step.now,
+        others_at_risk=sum(len(each.ringing) + len(each.answered) for each in others if each.policy.seller == seller),
+    )
+
+
+def _rivals(step: Step, campaign: Campaign, others: list[Campaign]) -> list[Campaign]:
+    """Those of the other campaigns whose calls may be given to the same agents."""
+    if not others:
+        return others
+    mine = step.crews.of(campaign.policy.id).members
+    return [each for each in others if not mine.isdisjoint(step.crews.of(each.policy.id).members)]
+
+
+def _rival_rate(step: Step, campaign: Campaign) -> float:
+    """Live answers per second that the same agents will get from other campaigns."""
+    others = [each for each in step.state.campaigns.values() if each is not campaign and each.ringing]
+    rivals = _rivals(step, campaign, others)
+    expected = (len(each.ringing) * each.figures.get("answer_rate", each.policy.answer_rate) for each in rivals)
+    return sum(expected) / USUAL_RING_S
+
+
+def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
+    """What the pacing of this campaign sees now."""
+    waiting = [each for each in campaign.answered if _waits(step, each)] if campaign.answered else ()
+    free = sum(1 for agent_id in crew.since[AgentState.AVAILABLE] if step.state.agents[agent_id].can_take())
+    tokens = _own_limits(campaign.policy)
+    return Sight(
+        now=step.now,
+        free=free,
+        waiting=len(waiting),
+        ringing=list(campaign.ringing.values()),
+        talking=crew.talking,
+        wrapping=list(crew.since[AgentState.WRAP_UP].values()),
+        staffed=crew.staffed,
+        paused=len(crew.since[AgentState.NOT_READY]),
+        lines=trunks.room(tokens, campaign.tokens, step.now),
+        inbound_rate=_rival_rate(step, campaign) if len(step.state.campaigns) > 1 else 0.0,
+        allowance=governor.allowance(budgets=campaign.policy.budgets, book=campaign.book),
+    )
+
+
+def _waits(step: Step, attempt_id: str) -> bool:
+    interaction = step.state.interactions.get(called.interaction_id(attempt_id))
+    return interaction is not None and interaction.state is InteractionState.WAITING
+
+
+def _own_limits(policy: CampaignPolicy) -> TrunkPolicy:
+    """The campaign's own lines and calls per second, in the form of a trunk's."""
+    return TrunkPolicy(id=policy.id, host="", lines=policy.lines, calls_per_second=policy.calls_per_second)
+
+
+def _ask_for_book(step: Step, campaign: Campaign) -> None:
+    if step.now - campaign.book_asked_at >= BOOK_EVERY:
+        campaign.book_asked_at = step.now
+        step.do(ReadBook(campaign_id=campaign.policy.id))
+
+
+def _shortage(campaign: Campaign) -> str:
+    return "no-leads" if not campaign.stock else "no-lines"
+
+
+def _dial_up_to(step: Step, campaign: Campaign, count: int) -> int:
+    """Dial as many as leads and lines allow; returns how many."""
+    own = _own_limits(campaign.policy)
+    for dialled in range(count):
+        lead = stock.first(step, campaign)
+        if lead is None or trunks.room(own, campaign.tokens, step.now) <= 0:
+            return dialled
+        trunk_id = trunks.choose(campaign.policy.trunks, step.state.trunks, step.state.trunk_states, step.now)
+        if trunk_id is None:
+            return dialled
+        campaign.stock.pop(0)
+        trunks.took(own, campaign.tokens, step.now)
+        trunks.took(step.state.trunks[trunk_id], step.state.trunk_states[trunk_id], step.now)
+        called.dial(step, campaign, lead, trunk_id)
+    return count
+
+
+def _tell(step: Step, campaign: Campaign, reason: str, rule: str, figures: dict[str, float]) -> None:
+    """Keep the reason for the pace, and make it known when it changed, not more often than people can read."""
+    campaign.reason, campaign.rule, campaign.figures = reason, rule, figures
+    if campaign.told == f"{reason}/{rule}" or step.now - campaign.told_at < TELL_EVERY:
+        return
+    campaign.told, campaign.told_at = f"{reason}/{rule}", step.now
+    step.publish(CampaignPaced(at=step.now, campaign_id=campaign.policy.id, reason=reason, rule=rule, figures=figures))
