@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     class Value:
         """Base of every value: frozen, keyword-only, compared by content, readable as JSON."""
 
-        def __init_subclass__(cls, *, tag: bool = False, tag_field: str = "") -> None: ...
+        def __init_subclass__(cls, *, tag: bool | str = False, tag_field: str = "") -> None: ...
 
 else:
 
