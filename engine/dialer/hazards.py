@@ -8,6 +8,7 @@ Ages are cut at `EDGES_S`: by 0.5 s up to half a minute, coarser the longer it t
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import msgspec
@@ -62,21 +63,20 @@ def bins_of(ages_us: NDArray[np.int64]) -> NDArray[np.int64]:
 class Histogram(msgspec.Struct):
     """Weighted observations by bin. New ones are pending until enough of them make it worth rebuilding the tables.
 
-    `weights` begin as the prior, worth a few observations, and fade as others come. `version` counts the merges.
+    `weights` begin as the prior, worth a few observations, and fade as others come. `enough`: so many are merged at
+    once. `version` counts the merges.
     """
 
     weights: list[float]
     pending: list[int] = []
+    enough: int = _FIRST_MERGE
     version: int = 0
 
     def add(self, age_us: int) -> None:
         """One more observation."""
         self.pending.append(bin_of(age_us))
-        if len(self.pending) >= self._enough():
+        if len(self.pending) >= self.enough:
             self._merge()
-
-    def _enough(self) -> float:
-        return min(max(_FIRST_MERGE, _MERGE_SHARE * math.fsum(self.weights)), _LAST_MERGE)
 
     def _merge(self) -> None:
         for at in self.pending:
@@ -86,6 +86,7 @@ class Histogram(msgspec.Struct):
         if total > _KEPT:
             keep = _KEPT / total
             self.weights = [weight * keep for weight in self.weights]
+        self.enough = round(min(max(_FIRST_MERGE, _MERGE_SHARE * total), _LAST_MERGE))
         self.version += 1
 
     def cdf(self) -> Floats:
@@ -101,7 +102,7 @@ def lognormal(mean_s: float, sd_s: float, weight: float) -> list[float]:
     middle = math.log(mean_s) - 0.5 * spread
     scale = math.sqrt(2.0 * spread)
     cdf = [0.0 if x <= 0.0 else 0.5 * math.erfc((middle - math.log(x)) / scale) for x in EDGES_S.tolist()]
-    return [weight * (b - a) for a, b in zip(cdf, cdf[1:], strict=False)]
+    return [weight * (b - a) for a, b in itertools.pairwise(cdf)]
 
 
 def mixed(*parts: list[float]) -> list[float]:
@@ -138,6 +139,7 @@ class Tables:
         self.horizons_s: Floats = np.interp(shares, self._answered + np.arange(BINS + 1) * 1e-12, EDGES_S)
         self._grid = np.arange(0.0, float(self.horizons_s[-1]) + grace_s + STEP_S, STEP_S)
         self._agents()
+        self._calls()
 
     def _agents(self) -> None:
         ends = self.horizons_s + self._grace_s
@@ -154,18 +156,20 @@ class Tables:
         self._again = np.interp(lags, full, np.concatenate((np.zeros(1), begun)), left=0.0)
         self._before = np.clip((self.horizons_s[None, :] - self._grid[:-1, None]) / STEP_S, 0.0, 1.0)
 
+    def _calls(self) -> None:
+        """What does not depend on the answer rate: claims of calls that will be answered, survivors of both kinds."""
+        claims = self._before * (1.0 - self._again)  # (steps, horizons): answered in that step, still claims an agent
+        self._fresh = np.diff(np.interp(self._grid, EDGES_S, self._answered)) @ claims
+        self._claims = np.diff(_later(self._answered, self._grid), axis=1) @ claims
+        self._to_answer = 1.0 - np.interp(_MIDS_S, EDGES_S, self._answered)
+        self._to_fail = 1.0 - np.interp(_MIDS_S, EDGES_S, self._failed)
+
     def rates(self, answer_rate: float) -> tuple[Floats, Floats]:
         """`ringing` and `fresh` for this answer rate."""
-        claims = self._before * (1.0 - self._again)  # (steps, horizons): answered in that step, still claims an agent
-        now = np.interp(self._grid, EDGES_S, self._answered)
-        fresh = 1.0 - answer_rate * (np.diff(now) @ claims)
-        at = np.minimum(_MIDS_S, EDGES_S[-1])
-        left = answer_rate * (1.0 - np.interp(at, EDGES_S, self._answered))
-        over = (1.0 - answer_rate) * (1.0 - np.interp(at, EDGES_S, self._failed))
-        chance = left / np.maximum(left + over, _TINY)
-        gone = np.diff(_later(self._answered, self._grid), axis=1) @ claims
-        ringing = 1.0 - chance[:, None] * gone
-        return np.clip(ringing, 0.0, 1.0), np.clip(fresh, 0.0, 1.0)
+        left = answer_rate * self._to_answer
+        chance = left / np.maximum(left + (1.0 - answer_rate) * self._to_fail, _TINY)
+        ringing = np.clip(1.0 - chance[:, None] * self._claims, 0.0, 1.0)
+        return ringing, np.clip(1.0 - answer_rate * self._fresh, 0.0, 1.0)
 
 
 def _later(cdf: Floats, ahead_s: Floats) -> Floats:

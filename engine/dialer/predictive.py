@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.dialer.estimators import increments
-from engine.dialer.hazards import BINS, Tables, bins_of
+from engine.dialer.hazards import BINS, HORIZONS, Tables, bins_of
 from engine.dialer.learnt import Learnt
 from engine.dialer.pacing import Lesson, Proposal, Sight
 from engine.dialer.poisson_binomial import Balance, ExactBalance, Floats, NormalBalance
@@ -142,7 +142,7 @@ def _most_dials(balance: Balance, price: float, sure: int) -> tuple[int, float]:
     """
 
     def risk(dials: int) -> float:
-        return float(balance.short(dials - 1).mean())
+        return float(balance.short(dials - 1) @ _EQUALLY)
 
     first = risk(sure + 1)
     if first > price:
@@ -160,3 +160,4 @@ def _most_dials(balance: Balance, price: float, sure: int) -> tuple[int, float]:
 
 
 _MOST_DIALS = 10_000
+_EQUALLY = np.full(HORIZONS, 1.0 / HORIZONS)
