@@ -151,6 +151,16 @@ class CampaignPaced(Event):
     figures: dict[str, float] = {}
 
 
+class LeadPreviewed(Event):
+    """An agent is shown a lead before it is dialled; at `until` (µs) it is dialled if he has said nothing."""
+
+    agent_id: AgentId
+    attempt_id: AttemptId
+    campaign_id: CampaignId
+    lead_id: LeadId
+    until: int
+
+
 class AttemptBegun(Event):
     """The floor decided to dial. The ledger has its own, earlier proof: the INTENT."""
 
@@ -218,6 +228,7 @@ AnyEvent = (
     | CallbackPromised
     | CampaignMoved
     | CampaignPaced
+    | LeadPreviewed
     | AttemptBegun
     | AttemptEnded
     | PersonOptedOut

@@ -384,6 +384,19 @@ class AttemptAnswered(Fact):
     attempt_id: AttemptId
 
 
+class PreviewAccepted(Fact):
+    """An agent wants the lead that he was shown dialled now."""
+
+    agent_id: AgentId
+
+
+class PreviewSkipped(Fact):
+    """An agent does not want to call the lead that he was shown."""
+
+    agent_id: AgentId
+    reason: str = ""
+
+
 class MachineDetected(Fact):
     """What answered is no person. `by`: amd, or the agent who heard it."""
 
@@ -483,6 +496,8 @@ AnyFact = (
     | DialRefused
     | DialFailed
     | AttemptAnswered
+    | PreviewAccepted
+    | PreviewSkipped
     | MachineDetected
     | MessageStarted
     | OptedOut

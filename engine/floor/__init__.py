@@ -13,7 +13,8 @@ Its modules lie in layers, and import-linter holds them there (`pyproject.toml`)
     offers       an agent and a caller belong to each other until they talk or are parted
     agents       an agent's states · flow: a caller's way through his flow
     visits       one visit to a queue · endings: an interaction's end · attempts: a dialled number's outcome
-                 · stock: claimed leads
+    previews     an agent looks at a lead before it is dialled
+    stock        claimed leads
     dialplan     a caller's leg is given back · phrases: what the floor itself says
     step         what one fact does: state changes along their arrows, commands, notes of who is free or waits
     crews        who serves each campaign, derived from the state, and its pacing rule

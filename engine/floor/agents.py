@@ -14,7 +14,7 @@ from engine.domain.facts import (
     WrapUpFinished,
 )
 from engine.domain.values import LegId, LegMode, NotReadyReason
-from engine.floor import endings, visits
+from engine.floor import endings, previews, visits
 from engine.floor.state import Agent, FloorState, Leg
 from engine.floor.step import Step
 
@@ -133,6 +133,7 @@ def go_offline(step: Step, agent: Agent, reason: str) -> None:
     """Off duty: any wrap-up ends, a nailed-up leg is let go."""
     _end_wrap_up(step, agent)
     agent.sign_out_next, agent.pause_next, agent.wants_ready = False, "", False
+    previews.close(step, agent)
     if agent.leg is not None:
         if step.state.legs.pop(agent.leg, None) is not None:
             step.do(HangUp(leg=agent.leg))
@@ -195,6 +196,7 @@ def not_ready(step: Step, agent: Agent, reason: str) -> None:
     _end_wrap_up(step, agent)
     agent.pause_next = ""
     agent.wants_ready = False
+    previews.close(step, agent)
     if agent.state is _S.NOT_READY:
         agent.reason = reason
     elif agent.state is not _S.OFFLINE:

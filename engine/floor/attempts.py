@@ -9,20 +9,34 @@ from engine.dialer import trunks
 from engine.dialer.pacing import Lesson
 from engine.domain import attempt as attempt_table
 from engine.domain.attempt import AttemptState, Outcome
-from engine.domain.campaign import AttemptId, CampaignId, LeadId, Mode, TrunkId
+from engine.domain.campaign import AttemptId, CampaignId, CampaignPolicy, LeadId, Mode, TrunkId
 from engine.domain.events import AttemptBegun, AttemptEnded, TrunkMoved
+from engine.domain.facts import LegEnded
+from engine.domain.policy import TrunkPolicy
 from engine.domain.values import SECOND, AgentId
 from engine.errors import BrokenInvariant
+from engine.floor import previews
 from engine.floor.state import Attempt, Campaign, Interaction
 from engine.floor.step import Step
 
 _S = AttemptState
-_TRUNK_IS_WELL = frozenset(Outcome) - {Outcome.TRUNK, Outcome.NETWORK, Outcome.CANCELLED, Outcome.NOT_DIALLED}
+_TRUNK_IS_WELL = frozenset(Outcome) - {
+    Outcome.TRUNK,
+    Outcome.NETWORK,
+    Outcome.CANCELLED,
+    Outcome.NOT_DIALLED,
+    Outcome.REFUSED,
+    Outcome.LOST,
+}
 
 
 def begin(step: Step, attempt: Attempt, campaign: Campaign) -> None:
     """A number is being dialled from now on."""
     step.state.attempts[attempt.id] = attempt
+    trunks.took(own_limits(campaign.policy), campaign.tokens, step.now)
+    trunk, line = step.state.trunks.get(attempt.trunk_id), step.state.trunk_states.get(attempt.trunk_id)
+    if trunk is not None and line is not None:
+        trunks.took(trunk, line, step.now)
     campaign.ringing[attempt.id] = attempt.dialled_at
     campaign.up += 1
     _learn(step, campaign, Lesson.DIALLED, 0)
@@ -47,7 +61,6 @@ def adopt(
     attempt = Attempt(
         id=attempt_id, campaign_id=campaign_id, lead_id=lead_id, trunk_id=trunk_id, dialled_at=min(dialled_at, step.now)
     )
-    _take_line(step, trunk_id)
     begin(step, attempt, campaign)
     return attempt
 
@@ -103,15 +116,15 @@ def gone(step: Step, interaction: Interaction, cause: int, *, lost: bool) -> Non
     free(step, attempt)
 
 
-def leg_ended(step: Step, attempt: Attempt, cause: int) -> None:
+def leg_ended(step: Step, attempt: Attempt, fact: LegEnded) -> None:
     """The leg of an attempt that is no interaction (any more) ended: never answered, or it has its outcome already."""
     if attempt.tracing:
         return
     if attempt.state is _S.ENDED:
         free(step, attempt)
     else:
-        outcome = trunks.classify(cause, age_us=step.now - attempt.dialled_at)
-        unanswered(step, attempt, outcome, cause)
+        outcome = trunks.classify(fact.cause, fact.sip, age_us=step.now - attempt.dialled_at)
+        unanswered(step, attempt, outcome, fact.cause)
 
 
 def unanswered(step: Step, attempt: Attempt, outcome: Outcome, cause: int = 0) -> None:
@@ -144,6 +157,8 @@ def end(
     attempt.outcome = outcome
     for kind in ("overdue", "trace"):
         step.timers.clear(kind, attempt.id)
+    if was is _S.DIALLING:
+        previews.nobody_answered(step, attempt.id)
     campaign = step.state.campaigns[attempt.campaign_id]
     campaign.ringing.pop(attempt.id, None)
     campaign.answered.pop(attempt.id, None)
@@ -182,10 +197,9 @@ def free(step: Step, attempt: Attempt) -> None:
         trunks.freed(state)
 
 
-def _take_line(step: Step, trunk_id: TrunkId) -> None:
-    policy, state = step.state.trunks.get(trunk_id), step.state.trunk_states.get(trunk_id)
-    if policy is not None and state is not None:
-        trunks.took(policy, state, step.now)
+def own_limits(policy: CampaignPolicy) -> TrunkPolicy:
+    """The campaign's own lines and calls per second, in the form of a trunk's."""
+    return TrunkPolicy(id=policy.id, host="", lines=policy.lines, calls_per_second=policy.calls_per_second)
 
 
 def _count(step: Step, campaign: Campaign, attempt: Attempt, outcome: Outcome, was: AttemptState) -> None:

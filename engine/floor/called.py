@@ -9,7 +9,7 @@ from engine.domain.commands import Dial, HangUp, Resync
 from engine.domain.events import InteractionArrived, PersonOptedOut
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import SECOND, InteractionId, LegId
-from engine.floor import attempts, endings, offers, visits
+from engine.floor import attempts, endings, offers, previews, visits
 from engine.floor.state import Attempt, Campaign, Interaction, Leg
 from engine.floor.step import Step
 
@@ -61,8 +61,19 @@ def answered(step: Step, fact: facts.AttemptAnswered) -> None:
     attempts.answered(step, attempt, fact.at)
     campaign = step.state.campaigns[attempt.campaign_id]
     interaction = _arrive(step, campaign.policy, attempt, fact.at)
+    if campaign.policy.mode is Mode.PREVIEW:
+        _give_to_his_agent(step, attempt, interaction)
     if campaign.policy.mode is not Mode.AGENTLESS:
         step.seek_agent(interaction)
+
+
+def _give_to_his_agent(step: Step, attempt: Attempt, interaction: Interaction) -> None:
+    """He looked at this lead, so nobody else is asked while he is there."""
+    agent = previews.dialled_for(step, attempt.id)
+    if agent is not None:
+        previews.close(step, agent)
+        if agent.can_take():
+            offers.make(step, interaction, agent, 1)
 
 
 def _arrive(step: Step, policy: CampaignPolicy, attempt: Attempt, told_at: int) -> Interaction:

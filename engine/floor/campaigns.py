@@ -10,7 +10,7 @@ from engine.domain import facts
 from engine.domain.campaign import CampaignState, TrunkId
 from engine.domain.commands import ReturnLeads
 from engine.domain.events import CampaignMoved
-from engine.floor import stock
+from engine.floor import previews, stock
 from engine.floor.state import Campaign
 from engine.floor.step import Step
 
@@ -64,6 +64,7 @@ def stopped(step: Step, fact: facts.CampaignStopped) -> None:
 def _move(step: Step, campaign: Campaign, new: CampaignState, by: str, reason: str = "") -> None:
     old, campaign.state = campaign.state, new
     if new is not CampaignState.RUNNING:
+        previews.stop(step, campaign)
         stock.clear(step, campaign)
         campaign.reason = campaign.rule = ""
     if old is not new:
@@ -97,7 +98,7 @@ def book_read(step: Step, fact: facts.BookRead) -> None:
     """The ledger's sums, as of now."""
     campaign = step.state.campaigns.get(fact.campaign_id)
     if campaign is not None:
-        campaign.book.read(fact.tallies, step.now)
+        campaign.book.read(fact.tallies, fact.at or step.now)
         campaign.pace_at = min(campaign.pace_at, step.now)
 
 

@@ -27,6 +27,7 @@ from engine.floor import (
     legs,
     offers,
     pace,
+    previews,
     resync,
     routing,
     talking,
@@ -142,6 +143,11 @@ def _due(step: Step, timer: Timer) -> None:
         if agent is not None:
             agents.wrap_up_over(step, agent)
         return
+    if timer.kind == "preview":
+        agent = step.state.agents.get(AgentId(timer.subject))
+        if agent is not None:
+            previews.time_over(step, agent)
+        return
     if timer.kind in _ATTEMPT_DUE:
         attempt = step.state.attempts.get(AttemptId(timer.subject))
         if attempt is not None:
@@ -251,6 +257,8 @@ _ROUTES: dict[type, Callable[[Step, Any], None]] = {
     facts.DialRefused: called.dial_refused,
     facts.DialFailed: called.dial_failed,
     facts.AttemptAnswered: called.answered,
+    facts.PreviewAccepted: previews.accepted,
+    facts.PreviewSkipped: previews.skipped,
     facts.MachineDetected: called.machine_detected,
     facts.MessageStarted: called.message_started,
     facts.OptedOut: called.opted_out,

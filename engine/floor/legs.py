@@ -37,7 +37,7 @@ def gone(step: Step, fact: LegEnded, *, unseen: bool) -> None:
     attempt = step.state.attempts.get(AttemptId(fact.leg))
     if attempt is not None:
         step.state.legs.pop(fact.leg, None)
-        attempts.leg_ended(step, attempt, fact.cause)
+        attempts.leg_ended(step, attempt, fact)
         return
     agent = step.agent_of(fact.leg)
     if agent is not None:

@@ -10,13 +10,12 @@ from engine.dialer import governor, trunks
 from engine.dialer.governor import Grant
 from engine.dialer.pacing import DECIDE_EVERY_US, Sight
 from engine.domain.agent import AgentState
-from engine.domain.campaign import CampaignPolicy, CampaignState, Mode
+from engine.domain.campaign import CampaignState, ClaimedLead, Mode
 from engine.domain.commands import ReadBook
 from engine.domain.events import CampaignPaced
 from engine.domain.interaction import InteractionState
-from engine.domain.policy import TrunkPolicy
 from engine.domain.values import SECOND
-from engine.floor import called, stock
+from engine.floor import attempts, called, previews, stock
 from engine.floor.crews import Crew
 from engine.floor.state import Campaign, FloorState
 from engine.floor.step import Step
@@ -53,13 +52,22 @@ def _pace(step: Step, campaign: Campaign) -> None:
         _tell(step, campaign, "no-agents", "", {})
         return
     stock.refill(step, campaign, sight.staffed)
+    if campaign.policy.mode is Mode.PREVIEW:
+        _dial_previewed(step, campaign)
     proposal = crew.pacing.decide(sight)
     if proposal.dials <= 0:
         _tell(step, campaign, proposal.reason, "", proposal.figures)
         return
+    if campaign.policy.mode is Mode.PREVIEW:
+        shown = previews.show(step, campaign, crew, proposal.dials)
+        _tell(step, campaign, proposal.reason, "" if shown else _shortage(campaign), proposal.figures)
+        return
     granted = _grant(step, campaign, sight, proposal.dials)
     dialled = _dial_up_to(step, campaign, granted.dials)
-    rule = granted.rule or ("" if dialled == granted.dials else _shortage(campaign))
+    rule = granted.rule
+    if dialled < granted.dials:
+        rule = _shortage(campaign)
+        _come_back_for_a_line(step, campaign)
     _tell(step, campaign, proposal.reason, rule, granted.figures if granted.rule else proposal.figures)
 
 
@@ -104,7 +112,7 @@ def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
     """What the pacing of this campaign sees now."""
     waiting = [each for each in campaign.answered if _waits(step, each)] if campaign.answered else ()
     free = sum(1 for agent_id in crew.since[AgentState.AVAILABLE] if step.state.agents[agent_id].can_take())
-    tokens = _own_limits(campaign.policy)
+    tokens = attempts.own_limits(campaign.policy)
     return Sight(
         now=step.now,
         free=free,
@@ -125,15 +133,21 @@ def _waits(step: Step, attempt_id: str) -> bool:
     return interaction is not None and interaction.state is InteractionState.WAITING
 
 
-def _own_limits(policy: CampaignPolicy) -> TrunkPolicy:
-    """The campaign's own lines and calls per second, in the form of a trunk's."""
-    return TrunkPolicy(id=policy.id, host="", lines=policy.lines, calls_per_second=policy.calls_per_second)
-
-
 def _ask_for_book(step: Step, campaign: Campaign) -> None:
     if step.now - campaign.book_asked_at >= BOOK_EVERY:
         campaign.book_asked_at = step.now
         step.do(ReadBook(campaign_id=campaign.policy.id))
+
+
+def _come_back_for_a_line(step: Step, campaign: Campaign) -> None:
+    """Limits of calls per second let calls go one by one: be there when the next may."""
+    own = trunks.next_room_at(attempts.own_limits(campaign.policy), campaign.tokens, step.now)
+    known = [each for each in campaign.policy.trunks if each in step.state.trunks]
+    state = step.state
+    of_trunks = [trunks.next_room_at(state.trunks[each], state.trunk_states[each], step.now) for each in known]
+    at = max(own or step.now, min((each for each in of_trunks if each is not None), default=step.now))
+    if at > step.now:
+        campaign.pace_at = min(campaign.pace_at, at)
 
 
 def _shortage(campaign: Campaign) -> str:
@@ -142,19 +156,41 @@ def _shortage(campaign: Campaign) -> str:
 
 def _dial_up_to(step: Step, campaign: Campaign, count: int) -> int:
     """Dial as many as leads and lines allow; returns how many."""
-    own = _own_limits(campaign.policy)
     for dialled in range(count):
         lead = stock.first(step, campaign)
-        if lead is None or trunks.room(own, campaign.tokens, step.now) <= 0:
-            return dialled
-        trunk_id = trunks.choose(campaign.policy.trunks, step.state.trunks, step.state.trunk_states, step.now)
-        if trunk_id is None:
+        if lead is None or not _place(step, campaign, lead):
             return dialled
         campaign.stock.pop(0)
-        trunks.took(own, campaign.tokens, step.now)
-        trunks.took(step.state.trunks[trunk_id], step.state.trunk_states[trunk_id], step.now)
-        called.dial(step, campaign, lead, trunk_id)
     return count
+
+
+def _place(step: Step, campaign: Campaign, lead: ClaimedLead) -> bool:
+    """Dial this lead over the first trunk that has room for it; False when there is none."""
+    if trunks.room(attempts.own_limits(campaign.policy), campaign.tokens, step.now) <= 0:
+        return False
+    trunk_id = trunks.choose(campaign.policy.trunks, step.state.trunks, step.state.trunk_states, step.now)
+    if trunk_id is not None:
+        called.dial(step, campaign, lead, trunk_id)
+    return trunk_id is not None
+
+
+def _dial_previewed(step: Step, campaign: Campaign) -> None:
+    """Dial what agents have looked at. Each call has its agent, so the governor only asks whether it may be dialled."""
+    agents = previews.wanted(step, campaign)
+    if not agents:
+        return
+    granted = governor.grant(
+        len(agents),
+        budgets=campaign.policy.budgets,
+        book=campaign.book,
+        in_flight=0,
+        free=len(agents),
+        waiting=0,
+        now=step.now,
+    )
+    for agent in agents[: granted.dials]:
+        if agent.preview is not None and _place(step, campaign, agent.preview.lead):
+            previews.dialled(agent)
 
 
 def _tell(step: Step, campaign: Campaign, reason: str, rule: str, figures: dict[str, float]) -> None:

@@ -93,6 +93,16 @@ class Interaction(msgspec.Struct, kw_only=True, omit_defaults=True):
     attempt_id: AttemptId | None = None
 
 
+class Preview(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """A lead that an agent is shown before it is dialled."""
+
+    campaign_id: CampaignId
+    lead: ClaimedLead
+    wanted: bool = False
+    """He said yes, or his time is over: it is dialled as soon as it may be."""
+    dialled: bool = False
+
+
 class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One agent, signed in or not. `pause_next` and `sign_out_next` are what he wishes for after the present call."""
 
@@ -112,12 +122,14 @@ class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
     wants_ready: bool = False
     pause_next: str = ""
     sign_out_next: bool = False
+    preview: Preview | None = None
+    """The lead that he looks at, or that is being dialled for him."""
     removed: bool = False
     """Forgotten as soon as he is offline."""
 
     def can_take(self) -> bool:
         """Whether a match may choose this agent now."""
-        if self.state is not AgentState.AVAILABLE or not self.reachable:
+        if self.state is not AgentState.AVAILABLE or not self.reachable or self.preview is not None:
             return False
         return self.leg_idle if self.mode is LegMode.NAILED_UP else True
 

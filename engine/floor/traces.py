@@ -73,7 +73,7 @@ def outcome_of(trace: facts.AttemptTraced, policy: CampaignPolicy) -> Outcome:
     if not trace.ended_at:
         return Outcome.LOST
     if not trace.answered_at:
-        return trunks.classify(trace.cause, age_us=0)
+        return trunks.classify(trace.cause) if trace.cause else Outcome.NETWORK
     if policy.mode is Mode.AGENTLESS:
         return Outcome.MESSAGE
     limit = round(policy.connect_limit_s * SECOND)

@@ -173,12 +173,13 @@ class OutboundDesk:
         campaign = self._floor.state.campaigns.get(command.campaign_id)
         if campaign is None:
             return
+        at = self._now()  # before the reading: what comes while it runs may be missing in it
         try:
-            tallies = await self._budgets.tallies(campaign.policy, self._now())
+            tallies = await self._budgets.tallies(campaign.policy, at)
         except CallwrightError as away:
             log.warning("the ledger cannot be read", campaign_id=command.campaign_id, why=away.what)
             return
-        self._sink.put(BookRead(campaign_id=command.campaign_id, tallies=tallies))
+        self._sink.put(BookRead(at=at, campaign_id=command.campaign_id, tallies=tallies))
 
     async def _trace(self) -> None:
         """Look for the lost in the log, again until each is found or the floor has given it up."""

@@ -143,6 +143,8 @@ def _check_timers(state: FloorState) -> None:
             assert state.agents[timer.subject].state is AgentState.WRAP_UP  # type: ignore[index]
         elif timer.kind == "overdue":
             assert state.attempts[timer.subject].state is AttemptState.ANSWERED  # type: ignore[index]
+        elif timer.kind == "preview":
+            assert state.agents[timer.subject].preview is not None  # type: ignore[index]
         elif timer.kind == "trace":
             assert state.attempts[timer.subject].tracing  # type: ignore[index]
         elif timer.kind == "offer":

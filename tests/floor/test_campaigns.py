@@ -22,8 +22,9 @@ from engine.domain.campaign import (
     Window,
 )
 from engine.domain.commands import Bridge, ClaimLeads, Dial, HangUp, ReadBook, Resync, ReturnLeads, Trace
-from engine.domain.events import AttemptEnded, CampaignMoved, InteractionArrived, PersonOptedOut
+from engine.domain.events import AttemptEnded, CampaignMoved, InteractionArrived, LeadPreviewed, PersonOptedOut
 from engine.domain.facts import SeenLeg
+from engine.domain.interaction import InteractionState
 from engine.domain.policy import TrunkPolicy
 from engine.domain.values import SECOND, InteractionId, LegId, LegMode, QueueId, Token
 from tests.floor.hall import NAILED, RUNG, Call, Hall, profile
@@ -96,7 +97,7 @@ class Office(Hall):
             tally = Tally(window=Window.RUN, answers=0, drops=0, forecast=self.forecast)
             self.tell(f.BookRead(campaign_id=CAMPAIGN, tallies=(tally,)))
 
-    def sleep(self, seconds: float) -> None:
+    def let_pass(self, seconds: float) -> None:
         """Let time pass with the store answering."""
         until = self.now + round(seconds * SECOND)
         while (deadline := self.floor.deadline()) is not None and deadline.at <= until:
@@ -130,7 +131,7 @@ def office() -> Office:
 
 def test_progressive_dials_one_call_for_a_free_agent_and_no_more(office: Office) -> None:
     assert len(office.dials) == 1
-    office.sleep(5)
+    office.let_pass(5)
     assert len(office.dials) == 1
 
 
@@ -152,7 +153,7 @@ def test_the_next_is_dialled_after_wrap_up(office: Office) -> None:
     call.hang_up()
     office.idle()
     assert office.agent_state(NAILED) is AgentState.WRAP_UP
-    office.sleep(6)
+    office.let_pass(6)
     assert len(office.dials) == 2
 
 
@@ -163,7 +164,7 @@ def test_the_next_is_dialled_after_wrap_up(office: Office) -> None:
 def test_an_unanswered_call_has_its_outcome_by_cause_and_the_next_is_dialled(
     office: Office, cause: int, outcome: Outcome
 ) -> None:
-    office.sleep(12)
+    office.let_pass(12)
     office.tell(f.LegEnded(leg=LegId(office.dials[0].attempt_id), cause=cause))
     assert office.outcomes() == [outcome]
     office.settle()
@@ -198,7 +199,7 @@ def test_whom_we_called_is_never_given_to_a_phone_that_must_ring() -> None:
 def test_one_who_hangs_up_before_the_limit_is_counted_as_early(office: Office) -> None:
     office.tell(f.AgentPaused(agent_id=NAILED, reason="lunch"))
     call = office.answer()
-    office.sleep(1)
+    office.let_pass(1)
     office.tell(f.LegEnded(leg=call.leg))
     assert office.outcomes() == [Outcome.HUNG_UP_EARLY]
 
@@ -214,13 +215,13 @@ def test_a_join_after_the_limit_by_asterisks_clock_is_abandoned(office: Office) 
 
 def test_a_stale_ledger_stops_dialling(office: Office) -> None:
     office.ledger_answers = False
-    office.sleep(10)
+    office.let_pass(10)
     office.tell(f.LegEnded(leg=LegId(office.dials[0].attempt_id), cause=17))
     office.settle()
     assert len(office.dials) == 1
     assert office.campaign().rule == "stale-ledger"
     office.ledger_answers = True
-    office.sleep(5)
+    office.let_pass(5)
     assert len(office.dials) == 2
 
 
@@ -249,7 +250,7 @@ def test_after_blindness_an_unknown_end_is_looked_up_and_never_guessed(office: O
 def test_what_nobody_can_tell_is_quarantined_after_a_minute(office: Office) -> None:
     office.tell(f.AsteriskLost())
     office.see(*(SeenLeg(leg=leg, place="idle") for leg in office.floor.state.legs))
-    office.sleep(61)
+    office.let_pass(61)
     assert office.outcomes()[0] is Outcome.LOST
 
 
@@ -287,7 +288,7 @@ def test_pausing_gives_leads_back_and_lets_calls_finish(office: Office) -> None:
     call = office.answer()
     call.bridged()
     call.hang_up()
-    office.sleep(30)
+    office.let_pass(30)
     assert len(office.dials) == 1
     assert office.heard(CampaignMoved)[-1].by == "boss"
 
@@ -339,3 +340,67 @@ def test_agents_who_cannot_serve_the_queue_do_not_count() -> None:
     office.start()
     assert office.dials == []
     assert office.campaign().reason == "no-agents"
+
+
+# --- preview ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def preview() -> Office:
+    office = Office(Mode.PREVIEW, preview_s=20.0)
+    office.ready(NAILED)
+    office.start()
+    return office
+
+
+def test_a_previewed_lead_is_dialled_when_the_agent_says_so_and_is_joined_to_him(preview: Office) -> None:
+    assert preview.dials == []
+    assert [each.agent_id for each in preview.heard(LeadPreviewed)] == [NAILED]
+    preview.tell(f.PreviewAccepted(agent_id=NAILED))
+    preview.settle()
+    preview.let_pass(3)
+    call = preview.answer()
+    assert preview.last(Bridge).leg == call.leg
+    call.bridged()
+    assert preview.agent_state(NAILED) is AgentState.TALKING
+
+
+def test_a_previewed_lead_is_dialled_when_the_agent_says_nothing(preview: Office) -> None:
+    preview.let_pass(19)
+    assert preview.dials == []
+    preview.let_pass(2)
+    assert len(preview.dials) == 1
+
+
+def test_a_skipped_lead_goes_back_and_the_next_is_shown(preview: Office) -> None:
+    [shown] = preview.heard(LeadPreviewed)
+    preview.tell(f.PreviewSkipped(agent_id=NAILED))
+    assert preview.last(ReturnLeads).attempts == (shown.attempt_id,)
+    preview.settle()
+    assert len(preview.heard(LeadPreviewed)) == 2
+
+
+def test_an_agent_who_looks_at_a_lead_gets_no_other_call_and_a_paused_one_gives_it_back(preview: Office) -> None:
+    waiting = preview.waiting(key="1")
+    assert waiting.state() is InteractionState.WAITING
+    preview.tell(f.AgentPaused(agent_id=NAILED, reason="lunch"))
+    assert preview.agent(NAILED).preview is None
+    assert preview.last(ReturnLeads).attempts
+
+
+def test_after_an_unanswered_preview_the_next_lead_is_shown(preview: Office) -> None:
+    preview.tell(f.PreviewAccepted(agent_id=NAILED))
+    preview.settle()
+    preview.let_pass(3)
+    preview.tell(f.LegEnded(leg=LegId(preview.dials[0].attempt_id), cause=17))
+    preview.settle()
+    assert len(preview.heard(LeadPreviewed)) == 2
+
+
+def test_calls_per_second_let_calls_go_one_by_one() -> None:
+    office = Office(Mode.POWER, ratio=20.0, forecast=1_000_000)
+    office.tell(f.TrunkDefined(trunk=TrunkPolicy(id="east", host="192.0.2.1", calls_per_second=10.0)))
+    office.ready(NAILED)
+    office.start()
+    office.let_pass(0.9)
+    assert 9 <= len(office.dials) <= 11
