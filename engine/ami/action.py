@@ -20,6 +20,8 @@ _EXTEN: Final = re.compile(r"\+?[A-Za-z0-9*#_-]{1,80}")
 _UNIQUEID: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_UNIQUEID}}}")
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{0,20}")
 _VALUE: Final = re.compile(r"[A-Za-z0-9_.+-]{0,200}")
+_SET_AT_START: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9_.+*#/-]{0,200}")
+"""For an Originate: an id, a number, a key, the name of a sound. No comma, at which Asterisk would split it."""
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}(\([a-z]{0,16}\))?")
 _DISPLAY_NAME: Final = re.compile(r"""[^"<>\\\x00-\x1f\x7f]{0,80}""")
 
@@ -204,7 +206,7 @@ def _leg(action: str, field: str, value: str) -> str:
 
 
 def _variable(action: str, name: str, value: str) -> str:
-    return f"{_checked(action, 'Variable', name, _VARIABLE_NAME)}={_checked(action, 'Variable', value, _VALUE)}"
+    return f"{_checked(action, 'Variable', name, _VARIABLE_NAME)}={_checked(action, 'Variable', value, _SET_AT_START)}"
 
 
 def _checked(action: str, field: str, value: str, form: re.Pattern[str]) -> str:

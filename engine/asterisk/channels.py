@@ -13,28 +13,43 @@ from typing import Final
 import msgspec
 
 from engine.ami.codec import Message
+from engine.asterisk.called import SIGNS_OF_LIFE, Called, number_in
 from engine.asterisk.numbers import Numbering
+from engine.domain.campaign import AttemptId
 from engine.domain.facts import (
     AgentLegIdled,
     AgentPhoneChanged,
     AnyFact,
+    AttemptAnswered,
     CallArrived,
+    DialFailed,
     LegAnswered,
     LegEnded,
     LegHeld,
     LegJoined,
     LegLeft,
+    MessageStarted,
+    OptedOut,
     RingFailed,
 )
-from engine.domain.values import AgentId, InteractionId, LegId, Token
+from engine.domain.values import SECOND, AgentId, InteractionId, LegId, Token
 from engine.errors import NotFound
 
 INBOUND: Final = "callwright-inbound"
 CALLER_CONTEXTS: Final = frozenset({INBOUND, "callwright-call", "callwright-rescue"})
 AGENT_CONTEXTS: Final = frozenset({"callwright-phones", "callwright-phone", "callwright-agents"})
-OUR_CONTEXTS: Final = CALLER_CONTEXTS | AGENT_CONTEXTS
+DIAL: Final = "callwright-dial"
+OUR_CONTEXTS: Final = CALLER_CONTEXTS | AGENT_CONTEXTS | {DIAL}
+NOT_DIALLED_IN: Final = "s"
+"""The extension of a leg that we call, until it is answered: Asterisk puts it at `s` in its endpoint's context, and a
+trunk's is INBOUND. Nobody can call in to it, as nothing there matches (callwright_inbound.conf)."""
 TOMBSTONES: Final = 5_000
 _PHASES: Final = {"hold": LegHeld, "idle": AgentLegIdled, "ringed": LegAnswered}
+_CALLED_PHASES: Final[dict[str, type[AttemptAnswered | MessageStarted | OptedOut]]] = {
+    "answered": AttemptAnswered,
+    "abandoned": MessageStarted,
+    "opted-out": OptedOut,
+}
 _UNREACHABLE: Final = frozenset({"UNAVAILABLE", "INVALID"})
 
 
@@ -47,6 +62,7 @@ class Known(msgspec.Struct):
     number: str = ""
     bridge: str = ""
     rung_agent: AgentId | None = None
+    called: Called | None = None
 
 
 class Minting(msgspec.Struct, frozen=True):
@@ -77,16 +93,32 @@ class Channels:
             "Rename": self._rename,
             "OriginateResponse": self._originate_response,
             "DeviceStateChange": self.device_state,
+            "DialState": self._dial_state,
         }
 
     def expect(self, leg: LegId, agent_id: AgentId) -> None:
         """We are about to ring an agent with this channel id."""
         self.known[leg] = Known(leg=leg, channel="", context="callwright-agents", rung_agent=agent_id)
 
+    def expect_called(self, attempt_id: AttemptId, ring_s: float) -> None:
+        """We are about to dial with this channel id, and give up after so many seconds."""
+        leg = LegId(attempt_id)
+        self.known[leg] = Known(leg=leg, channel="", context=DIAL, called=Called(round(ring_s * SECOND)))
+
+    def forget(self, leg: LegId) -> None:
+        """Nothing will be heard of this leg."""
+        self.known.pop(leg, None)
+
     def adopt(self, leg: LegId, row: Message) -> None:
-        """A channel of ours that a snapshot shows and no event told of."""
+        """A channel of ours that a snapshot shows and no event told of, or not yet."""
+        expected = self.known.get(leg)
         self.known[leg] = Known(
-            leg=leg, channel=row.get("Channel"), context=row.get("Context"), bridge=row.get("BridgeId")
+            leg=leg,
+            channel=row.get("Channel"),
+            context=row.get("Context"),
+            bridge=row.get("BridgeId"),
+            rung_agent=expected.rung_agent if expected is not None else None,
+            called=expected.called if expected is not None else None,
         )
 
     def name(self, leg: LegId) -> str:
@@ -99,6 +131,11 @@ class Channels:
         if known is None or not known.channel:
             raise NotFound("no live channel is this leg", where=leg, mend="It is gone, or not there yet.")
         return known.channel
+
+    def lacks_name(self, leg: LegId) -> bool:
+        """Whether we know of no channel for this leg, though it may be there."""
+        known = self.known.get(leg)
+        return (known is None or not known.channel) and leg not in self._dead
 
     def is_dead(self, leg: LegId) -> bool:
         """Whether the channel's end was seen."""
@@ -136,8 +173,14 @@ class Channels:
     def _new_channel(self, message: Message) -> list[AnyFact]:
         leg = LegId(message.get("Uniqueid"))
         context = message.get("Context")
-        if leg in self.known:
-            self.known[leg].channel = message.get("Channel")
+        known = self.known.get(leg)
+        if known is not None:
+            known.channel = message.get("Channel")
+            if known.called is not None:
+                known.called.began = _at(message)
+            return []
+        if context == INBOUND and message.get("Exten") == NOT_DIALLED_IN:
+            self.known[leg] = Known(leg=leg, channel=message.get("Channel"), context=DIAL)
             return []
         if context == INBOUND:
             return self.arrival(leg, message, message.get("Exten"), _at(message))
@@ -150,7 +193,11 @@ class Channels:
         known = self.known.get(leg)
         if known is not None:
             known.context = message.get("Context", known.context)
-        fact = _PHASES.get(message.get("Phase"))
+        phase = message.get("Phase")
+        told = _CALLED_PHASES.get(phase)
+        if told is not None:
+            return [told(at=_at(message), attempt_id=AttemptId(leg))]
+        fact = _PHASES.get(phase)
         if fact is None:
             return []
         return [fact(at=_at(message), leg=leg, interaction_id=self._minting.interaction_of(leg))]
@@ -188,14 +235,18 @@ class Channels:
             return []
         del self.known[leg]
         self.bury(leg)
-        return [
-            LegEnded(
-                at=_at(message),
-                leg=leg,
-                cause=_number(message.get("Cause"), 16),
-                interaction_id=self._minting.interaction_of(leg),
-            )
-        ]
+        at, cause, sip = _at(message), number_in(message, "Cause", 16), 0
+        if known.called is not None:
+            cause, sip = known.called.end(message, cause, at)
+        interaction_id = self._minting.interaction_of(leg)
+        return [LegEnded(at=at, leg=leg, cause=cause, sip=sip, interaction_id=interaction_id)]
+
+    def _dial_state(self, message: Message) -> list[AnyFact]:
+        """Sound from a called line before it is answered: its network lives, also where it never says ringing."""
+        known = self.known.get(LegId(message.get("DestUniqueid")))
+        if known is not None and known.called is not None and message.get("DialStatus") in SIGNS_OF_LIFE:
+            known.called.alerted = True
+        return []
 
     def bury(self, leg: LegId) -> None:
         """Remember that this channel is gone."""
@@ -212,11 +263,19 @@ class Channels:
     def _originate_response(self, message: Message) -> list[AnyFact]:
         if message.get("Response") != "Failure":
             return []
-        leg = LegId(message.get("Uniqueid"))
+        # No channel was made: then the event has no Uniqueid, but the ActionID is the id it would have had.
+        leg = LegId(message.get("Uniqueid") if message.get("Uniqueid") in self.known else message.get("ActionID"))
         known = self.known.get(leg)
-        if known is None or known.rung_agent is None:
+        if known is None:
             return []
-        return self.ring_failed(leg, known.rung_agent)
+        if known.called is not None and not known.channel:
+            return self.dial_failed(AttemptId(leg), "Asterisk could not begin the call: is the trunk applied to it?")
+        return self.ring_failed(leg, known.rung_agent) if known.rung_agent is not None else []
+
+    def dial_failed(self, attempt_id: AttemptId, reason: str) -> list[AnyFact]:
+        """Nothing left for the network."""
+        self.known.pop(LegId(attempt_id), None)
+        return [DialFailed(attempt_id=attempt_id, reason=reason)]
 
     def ring_failed(self, leg: LegId, agent_id: AgentId, cause: int = 0) -> list[AnyFact]:
         """The phone could not be rung, or nobody answered it."""
@@ -241,10 +300,6 @@ def _at(message: Message) -> int:
     if not seconds.isdigit():
         return 0
     return int(seconds) * 1_000_000 + (int(fraction[:6].ljust(6, "0")) if fraction.isdigit() else 0)
-
-
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() else otherwise
 
 
 def is_shell(channel: str) -> bool:

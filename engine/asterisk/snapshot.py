@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.ami.codec import Message
-from engine.asterisk.channels import INBOUND, OUR_CONTEXTS
+from engine.asterisk.channels import CALLER_CONTEXTS, DIAL, INBOUND, NOT_DIALLED_IN, OUR_CONTEXTS
 from engine.domain.facts import SeenLeg
 from engine.domain.values import LegId
 
@@ -15,12 +15,22 @@ _PLACES = {
     ("callwright-call", "after"): "after",
     ("callwright-agents", "idle"): "idle",
     ("callwright-agents", "ondemand"): "ringed",
+    (DIAL, "answered"): "answered",
+    (DIAL, "over"): "over",
 }
 
 
 def place_of(row: Message) -> str:
-    """Where in our dialplan the channel is; its context where we have no word for it."""
+    """Where in our dialplan the channel is; its context where we have no word for it.
+
+    A person we call is `dialling` until he answers, then `answered` (and waiting), in a `talk`, or hears the `message`;
+    `over` is the moment between talk and hang-up.
+    """
     context = row.get("Context")
+    if is_dialling(row):
+        return "dialling"
+    if context == DIAL:
+        return "talk" if row.get("BridgeId") else _PLACES.get((DIAL, row.get("Exten")), "message")
     return _PLACES.get((context, row.get("Exten")), context)
 
 
@@ -29,9 +39,14 @@ def is_ours(row: Message) -> bool:
     return row.get("Context") in OUR_CONTEXTS
 
 
+def is_dialling(row: Message) -> bool:
+    """Whether the channel is one that we call and that has not been answered yet."""
+    return row.get("Context") == INBOUND and row.get("Exten") == NOT_DIALLED_IN
+
+
 def is_caller(row: Message) -> bool:
     """Whether the channel is a caller's."""
-    return row.get("Context") in (INBOUND, "callwright-call", "callwright-rescue")
+    return row.get("Context") in CALLER_CONTEXTS and not is_dialling(row)
 
 
 def seen_legs(rows: Iterable[Message]) -> tuple[SeenLeg, ...]:
@@ -39,10 +54,14 @@ def seen_legs(rows: Iterable[Message]) -> tuple[SeenLeg, ...]:
     return tuple(
         SeenLeg(
             leg=LegId(row.get("Uniqueid")),
-            place=place_of(row) if row.get("ChannelStateDesc") == "Up" or is_caller(row) else "ringing",
+            place=_place(row),
             bridge=row.get("BridgeId"),
             up=row.get("ChannelStateDesc") == "Up",
         )
         for row in rows
         if is_ours(row)
     )
+
+
+def _place(row: Message) -> str:
+    return place_of(row) if row.get("ChannelStateDesc") == "Up" or is_caller(row) or is_dialling(row) else "ringing"

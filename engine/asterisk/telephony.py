@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,8 +18,21 @@ from engine.ami.client import AmiClient, LinkState
 from engine.ami.codec import Action, Message
 from engine.asterisk import snapshot
 from engine.asterisk.channels import Channels, is_shell
+from engine.asterisk.dialling import Dialling, Intend, Sounds
 from engine.asterisk.sessions import Sessions
-from engine.domain.commands import AnyCommand, Ask, Bridge, CheckPin, HangUp, Redirect, Release, Resync, RingAgent
+from engine.domain.commands import (
+    AnyCommand,
+    Ask,
+    Bridge,
+    CheckPin,
+    Dial,
+    HangUp,
+    Redirect,
+    Release,
+    Resync,
+    RingAgent,
+    Trace,
+)
 from engine.domain.facts import (
     AgentPhoneChanged,
     AnyFact,
@@ -26,6 +40,7 @@ from engine.domain.facts import (
     AsteriskSeen,
     BridgeFailed,
     ControlLost,
+    DialFailed,
     SeenLeg,
 )
 from engine.domain.values import AgentId, LegId
@@ -42,6 +57,14 @@ to say so the phone rings all the same: to take that for a failure would pause t
 AGAIN_S = 0.1
 """Least pause between two comparisons: whoever sends what asks for one, again and again, gets ten a second at most. One
 that took longer is followed by a pause as long: an Asterisk that is slow is not made slower by being looked at."""
+
+
+class Outbound(msgspec.Struct, frozen=True):
+    """What dialling needs of others: the ledger's INTENT, prompts, and Asterisk's channel event log."""
+
+    intend: Intend
+    sounds: Sounds
+    record: Path
 
 
 class _Meanwhile(msgspec.Struct):
@@ -64,7 +87,16 @@ class _Meanwhile(msgspec.Struct):
 class Telephony:
     """One Asterisk node. `links` makes the two AMI clients; `sessions` are the callers in our hands."""
 
-    def __init__(self, links: Link, channels: Channels, sessions: Sessions, sink: FactSink, node: str = "main") -> None:
+    def __init__(
+        self,
+        links: Link,
+        channels: Channels,
+        sessions: Sessions,
+        sink: FactSink,
+        node: str = "main",
+        *,
+        outbound: Outbound | None = None,
+    ) -> None:
         self.channels = channels
         self.sessions = sessions
         self.version = ""
@@ -76,6 +108,19 @@ class Telephony:
         self._resyncing: asyncio.Task[None] | None = None
         self._meanwhile: _Meanwhile | None = None
         self._boot = ""
+        self._dialling = (
+            Dialling(
+                self._actions.send,
+                lambda: self.up,
+                channels,
+                sink,
+                outbound.intend,
+                outbound.sounds,
+                outbound.record,
+            )
+            if outbound is not None
+            else None
+        )
         self._wishes = 0
         self._outages = 0
         self.resyncs = 0
@@ -103,6 +148,10 @@ class Telephony:
                 self._spawn(self._bridge(command))
             case RingAgent():
                 self._spawn(self._ring(command))
+            case Dial():
+                self._spawn(self._dial(command))
+            case Trace():
+                self._spawn(self._trace(command))
             case HangUp():
                 self._spawn(self._quietly("Hangup", lambda: ami.hangup(command.leg, cause=command.cause)))
             case Redirect():
@@ -151,6 +200,16 @@ class Telephony:
             log.warning("could not ring", agent_id=command.agent_id, why=failed.what)
             for fact in self.channels.ring_failed(command.leg, command.agent_id):
                 self._sink.put(fact)
+
+    async def _dial(self, command: Dial) -> None:
+        if self._dialling is None:
+            self._sink.put(DialFailed(attempt_id=command.attempt_id, reason="this Asterisk is not set up to dial"))
+        elif not await self._dialling.dial(command):
+            self.resync("an Originate without an answer")
+
+    async def _trace(self, command: Trace) -> None:
+        if self._dialling is not None:
+            await self._dialling.trace(command)
 
     async def _quietly(self, name: str, make: Callable[[], Action]) -> None:
         """An action nobody waits for. Mostly the leg is gone already, and its end was or will be told.
@@ -259,7 +318,7 @@ class Telephony:
             if leg in strangers:
                 for fact in self.channels.arrival(leg, row, dialled.get(leg, ""), 0):
                     self._sink.put(fact)
-            elif snapshot.is_ours(row) and leg not in self.channels.known and not self.channels.is_dead(leg):
+            elif snapshot.is_ours(row) and self.channels.lacks_name(leg):
                 self.channels.adopt(leg, row)
         for device in devices:
             for fact in self.channels.device_state(device):

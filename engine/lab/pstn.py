@@ -139,6 +139,15 @@ class Pstn:
         for name, value in {"": manner, "_RING": str(ring), "_LISTEN": heard}.items():
             await self._send("Setvar", Variable=f"DESK_{code}{name}", Value=value)
 
+    async def units(self, *, ring_s: float, talk_s: float) -> None:
+        """How long one step of RR and TT in the numbers of `engine.lab.called` is, from now on."""
+        for name, value in (("RING_UNIT", ring_s), ("TALK_UNIT", talk_s)):
+            await self._send("Setvar", Variable=name, Value=str(value))
+
+    async def listen_at(self, number: str, stem: Path) -> None:
+        """Keep what is heard at this number as `stem`.wav, inside the instance's recordings (host path)."""
+        await self._send("Setvar", Variable=f"LISTEN_{number.removeprefix('+')}", Value=self.instance.seen(stem))
+
     async def hang_up(self, call_id: str) -> None:
         """The person hangs up now; nothing happens if the call is over."""
         leg = self.truth().call(call_id)

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from engine.lab.called import PREFIX
+
 _DESK: Final = re.compile(r"desk[0-9A-Za-z]+")
 
 
@@ -48,6 +50,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ended: float | None
     cause: int | None
     """ISUP/Q.850 cause from the hang-up; None while it lasts."""
+    dialled: str = ""
+    """The number that was dialled, for a call that came from the site; else empty."""
+    notes: tuple[tuple[str, float], ...] = ()
+    """What this person noted and when: TALKED, HEARD, MESSAGE, SILENCE, BEEP, GAVE_UP."""
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +72,10 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     def heard(self, code: str) -> tuple[float, ...]:
         """Moments at which the agent `code` heard a caller's tone; while it lasts, about every 2 s."""
         return tuple(at for call in self.calls if call.desk == code for at in call.heard)
+
+    def called(self, number: str = "") -> tuple[Call, ...]:
+        """What the site dialled of `engine.lab.called`, each dial for itself; or its dials of one number."""
+        return tuple(call for call in self.calls if call.dialled and number in ("", call.dialled))
 
     def call(self, call_id: str) -> Call | None:
         """The leg with this id."""
@@ -106,6 +116,8 @@ def _call(leg: list[Row]) -> Call:
         heard=tuple(row.at for row in leg if row.user_event in {"TALKED", "HEARD"}),
         ended=hangup.at if hangup else None,
         cause=_cause(hangup.extra) if hangup else None,
+        dialled=first.exten if first.context == "arriving" and first.exten.startswith(PREFIX) else "",
+        notes=tuple((row.user_event, row.at) for row in leg if row.user_event),
     )
 
 
