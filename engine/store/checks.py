@@ -5,21 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+from zoneinfo import available_timezones
 
 import phonenumbers
 
 from engine.acd import definitions
+from engine.dialer.law import check_ring_time
 from engine.domain import alphabets
 from engine.domain.alphabets import Alphabet
+from engine.domain.attempt import Outcome
+from engine.domain.campaign import CampaignPolicy
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.errors import ConfigError
 from engine.flows.fields import NAME, NAME_RULE
+from engine.store.campaigns import CampaignTerms
 
 _MUSIC = Alphabet(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), "a class of Asterisk's musiconhold.conf")
 _LANGUAGE = Alphabet(re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}"), "a language tag such as en or zh-CN")
 _FLOW = Alphabet(NAME, NAME_RULE.removeprefix("use "))
+_DIGIT = Alphabet(re.compile(r"[0-9*#]"), "one key of a telephone")
 _PIN = re.compile(r"[0-9]{4,8}")
 LONGEST_NAME = 100
+MOST_LINES = 10_000
+LONGEST_RING_S = 120.0
 LISTED = 12
 """So many names a refusal tells of those that are there."""
 
@@ -96,6 +104,8 @@ def check_trunk(trunk: TrunkPolicy) -> None:
         _check_text(trunk.username, alphabets.USERNAME, f"trunk {trunk.id}.username")
     if not 1 <= trunk.port <= 65_535:
         raise ConfigError(f"{trunk.port} is no port", where=f"trunk {trunk.id}.port", mend="Use 1 to 65535.")
+    _check_range(trunk.lines, 0, MOST_LINES, f"trunk {trunk.id}.lines")
+    _check_range(trunk.calls_per_second, 0, MOST_LINES, f"trunk {trunk.id}.calls_per_second")
 
 
 def check_trunk_secret(trunk_id: str, secret: str) -> None:
@@ -124,6 +134,49 @@ def e164(number: str) -> str:
     if not phonenumbers.is_possible_number(parsed) or parsed.extension:
         raise ConfigError(f"{number!r} cannot be a number of its country", where="number.e164", mend=mend)
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def check_campaign(campaign: CampaignPolicy) -> None:
+    """Refuse a campaign that could not dial, or not lawfully. Whether queue and trunks are there is asked elsewhere.
+
+    :raises ConfigError: id, name, caller id, seller, digit, a time, a rate or a budget cannot be used.
+    :raises RefusedByRule: it would let telephones ring for less than the law wants.
+    """
+    where = f"campaign {campaign.id}"
+    check_id("campaign", campaign.id)
+    check_name("campaign", campaign.id, campaign.name)
+    if campaign.seller:
+        check_name("campaign", campaign.id, campaign.seller)
+    if campaign.caller_id and e164(campaign.caller_id) != campaign.caller_id:
+        raise ConfigError("this is not E.164", where=f"{where}.caller_id", mend="Write it as +33123456789.")
+    _check_text(campaign.opt_out_digit, _DIGIT, f"{where}.opt_out_digit")
+    check_ring_time(campaign.ring_s, f"{where}.ring_s")
+    _check_range(campaign.ring_s, 0, LONGEST_RING_S, f"{where}.ring_s")
+    _check_range(campaign.ratio, 1, 10, f"{where}.ratio")
+    _check_range(campaign.lines, 0, MOST_LINES, f"{where}.lines")
+    _check_range(campaign.calls_per_second, 0, MOST_LINES, f"{where}.calls_per_second")
+    _check_range(campaign.connect_limit_s, 0.5, 2.0, f"{where}.connect_limit_s")
+    _check_range(campaign.answer_rate, 0.001, 1, f"{where}.answer_rate")
+    _check_range(campaign.forecast_answers, 0, 10**9, f"{where}.forecast_answers")
+    _check_range(campaign.preview_s, 0, 3_600, f"{where}.preview_s")
+    for budget in campaign.budgets:
+        _check_range(budget.cap, 0, 1, f"{where}.budgets")
+
+
+def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
+    """Refuse terms under which nobody could be called, or that no clock could keep.
+
+    :raises ConfigError: the time zone, the region, a delay or the number of attempts cannot be used.
+    """
+    where = f"campaign {campaign_id}"
+    if terms.timezone:
+        check_known("time zone", terms.timezone, available_timezones(), f"{where}.timezone", "Use an IANA name.")
+    if terms.region:
+        check_known("country", terms.region, phonenumbers.SUPPORTED_REGIONS, f"{where}.region", "Use ISO 3166: DE.")
+    _check_range(terms.max_attempts, 1, 100, f"{where}.max_attempts")
+    for outcome, seconds in terms.retry_s.items():
+        check_known("outcome", outcome, [each.value for each in Outcome], f"{where}.retry_s")
+        _check_range(seconds, 0, 366 * 86_400, f"{where}.retry_s")
 
 
 def check_number(number: NumberPolicy) -> None:
@@ -157,6 +210,11 @@ def check_known(kind: str, name: str, known: Collection[str], where: str, otherw
     names = ", ".join(sorted(known)[:LISTED]) + (f" and {len(known) - LISTED} more" if len(known) > LISTED else "")
     mends = (f"Did you mean {near[0]}?" if near else otherwise, f"Known: {names}." if known else "There is none yet.")
     raise ConfigError(f"there is no {kind} {name!r}", where=where, mend=" ".join(mends))
+
+
+def _check_range(value: float, least: float, most: float, where: str) -> None:
+    if not least <= value <= most:  # so written, it also refuses what is no number
+        raise ConfigError(f"{value:g} cannot be used", where=where, mend=f"Use {least:g} to {most:g}.")
 
 
 def _check_text(text: str, alphabet: Alphabet, where: str) -> None:

@@ -1,4 +1,4 @@
-"""What supervisors define: units, skills, agents, queues, numbers, trunks. Policy values in, policy values out.
+"""What supervisors define: units, skills, agents, queues, numbers, trunks, campaigns. Values in, values out.
 
 Each kind is one `Shelf` with the same five verbs. A change is the whole new value; nothing is stored that does not fit
 (`engine.store.checks`), so the core may trust what it is given.
@@ -6,6 +6,7 @@ Each kind is one `Shelf` with the same five verbs. A change is the whole new val
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -14,13 +15,15 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.domain.campaign import CampaignPolicy, CampaignState
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.domain.values import Value
 from engine.errors import ConfigError, Conflict, NotFound
 from engine.store import checks
+from engine.store.campaigns import CampaignTerms, Standing, read_standing, standing
 from engine.store.database import Database
 from engine.store.pins import Pins
-from engine.store.tables import Agent, Number, Queue, Row, Skill, Trunk, Unit, table
+from engine.store.tables import Agent, Campaign, Lead, LeadGroup, Number, Queue, Row, Skill, Trunk, Unit, table
 
 MAIN_UNIT = "main"
 
@@ -168,8 +171,22 @@ class UnitShelf(Shelf[UnitDefinition]):
             raise self._in_use(id_, "everything that names no unit")
 
 
+class QueueShelf(Shelf[QueuePolicy]):
+    """Queues: not removed while a campaign's answers come to them."""
+
+    async def _release(self, connection: AsyncConnection, id_: str) -> None:
+        for campaign in await _campaigns(connection):
+            if campaign.queue_id == id_:
+                raise self._in_use(id_, f"campaign {campaign.id}")
+
+
 class TrunkShelf(Shelf[TrunkPolicy]):
-    """Trunks, and apart from them their passwords."""
+    """Trunks, and apart from them their passwords; not removed while a campaign dials over them."""
+
+    async def _release(self, connection: AsyncConnection, id_: str) -> None:
+        for campaign in await _campaigns(connection):
+            if id_ in campaign.trunks:
+                raise self._in_use(id_, f"campaign {campaign.id}")
 
     async def set_secret(self, id_: str, secret: str) -> None:
         """Keep the password that the carrier asks for.
@@ -195,6 +212,60 @@ class TrunkShelf(Shelf[TrunkPolicy]):
         return str(row["secret"])
 
 
+class CampaignShelf(Shelf[CampaignPolicy]):
+    """Campaigns, their terms, and what was last asked of them. Removing one removes its leads; its attempts stay."""
+
+    async def terms(self, id_: str) -> CampaignTerms:
+        """Return a campaign's terms.
+
+        :raises NotFound: there is no such campaign.
+        """
+        return (await self.standing(id_)).terms
+
+    async def set_terms(self, id_: str, terms: CampaignTerms) -> None:
+        """Put new terms in place of the old ones. They hold from the next claim and the next INTENT on.
+
+        :raises NotFound: there is no such campaign.
+        :raises ConfigError: they cannot be used; the old ones stay.
+        """
+        await asyncio.to_thread(checks.check_terms, id_, terms)  # time zones are files
+        await self._set(id_, terms=msgspec.json.encode(terms).decode())
+
+    async def want(self, id_: str, state: CampaignState) -> None:
+        """Keep what is asked of a campaign, for an engine that is not running. A running one tells it by its events.
+
+        :raises NotFound: there is no such campaign.
+        """
+        await self._set(id_, state=state.value)
+
+    async def standing(self, id_: str) -> Standing:
+        """Return a campaign with its terms and how it stands.
+
+        :raises NotFound: there is no such campaign.
+        """
+        async with self._database.reading() as connection:
+            return await connection.run_sync(standing, id_)
+
+    async def standings(self) -> list[Standing]:
+        """Return all campaigns with their terms and how they stand, by id."""
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(self._table).order_by(self._table.c.id))
+            return [read_standing(row) for row in rows]
+
+    async def _set(self, id_: str, **columns: str) -> None:
+        async with self._database.writing() as connection:
+            done = await connection.execute(update(self._table).where(self._table.c.id == id_).values(**columns))
+            if done.rowcount == 0:
+                raise self._missing(id_)
+
+    async def _release(self, connection: AsyncConnection, id_: str) -> None:
+        row = await self._row(connection, id_)
+        if row is not None and row["state"] != CampaignState.STOPPED.value:
+            raise Conflict(f"campaign {id_} is {row['state']}", where=self._kind, mend="Stop it first.")
+        for leads in (Lead, LeadGroup):
+            await connection.execute(delete(table(leads)).where(table(leads).c.campaign_id == id_))
+
+
 class Definitions:
     """Everything that is defined, kind by kind; `pins` are the agents' PINs."""
 
@@ -202,9 +273,10 @@ class Definitions:
         self.units = UnitShelf(database, "unit", Unit, UnitDefinition, _checked_unit)
         self.skills = SkillShelf(database, "skill", Skill, SkillDefinition, _checked_skill)
         self.agents = Shelf(database, "agent", Agent, AgentProfile, _checked_agent)
-        self.queues = Shelf(database, "queue", Queue, QueuePolicy, _checked_queue)
+        self.queues = QueueShelf(database, "queue", Queue, QueuePolicy, _checked_queue)
         self.numbers = Shelf(database, "number", Number, NumberPolicy, _checked_number)
         self.trunks = TrunkShelf(database, "trunk", Trunk, TrunkPolicy, _checked_trunk)
+        self.campaigns = CampaignShelf(database, "campaign", Campaign, CampaignPolicy, _checked_campaign)
         self.pins = Pins(database)
 
 
@@ -253,6 +325,22 @@ async def _checked_trunk(connection: AsyncConnection, trunk: TrunkPolicy) -> Tru
     checks.check_trunk(trunk)
     await _check_unit(connection, trunk.unit, f"trunk {trunk.id}")
     return trunk
+
+
+async def _checked_campaign(connection: AsyncConnection, campaign: CampaignPolicy) -> CampaignPolicy:
+    where = f"campaign {campaign.id}"
+    checks.check_campaign(campaign)
+    checks.check_known("queue", campaign.queue_id, await _ids(connection, Queue), f"{where}.queue_id")
+    trunks = await _ids(connection, Trunk)
+    for trunk in campaign.trunks:
+        checks.check_known("trunk", trunk, trunks, f"{where}.trunks")
+    await _check_unit(connection, campaign.unit, where)
+    return campaign
+
+
+async def _campaigns(connection: AsyncConnection) -> list[CampaignPolicy]:
+    rows = await connection.execute(select(table(Campaign).c.policy))
+    return [msgspec.json.decode(policy, type=CampaignPolicy) for policy in rows.scalars()]
 
 
 async def _ids(connection: AsyncConnection, row: type[Row]) -> set[str]:

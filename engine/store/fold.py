@@ -11,10 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from engine.domain.agent import AgentState
+from engine.domain.campaign import CampaignState
 from engine.domain.events import (
     AgentMoved,
     AnyEvent,
+    AttemptEnded,
     CallbackPromised,
+    CampaignMoved,
     InteractionAnswered,
     InteractionArrived,
     InteractionEnded,
@@ -23,9 +26,20 @@ from engine.domain.events import (
     InteractionOffered,
     InteractionQueued,
     OfferFailed,
+    TrunkMoved,
 )
 from engine.domain.interaction import InteractionState
-from engine.store.tables import AgentSpan, Conversation, Participant, RescueCallback, Row, Segment, Session
+from engine.store.tables import (
+    AgentSpan,
+    CampaignSpan,
+    Conversation,
+    Participant,
+    RescueCallback,
+    Row,
+    Segment,
+    Session,
+    TrunkSpan,
+)
 
 POSITIONS_PER_FACT = 1_000_000
 
@@ -51,6 +65,9 @@ class Changes:
         self._open: dict[tuple[type[Row], tuple[str, ...]], Columns] = {}
         self._closings: dict[tuple[type[Row], tuple[str, ...]], tuple[tuple[str, ...], Columns]] = {}
         self._endings: dict[tuple[type[Row], tuple[str, ...]], tuple[tuple[str, ...], Columns]] = {}
+        self.ended: list[AttemptEnded] = []
+        """Attempts whose outcome is known: what follows from it must be read before it is written."""
+        self.moved: list[CampaignMoved] = []
 
     def updates(self) -> dict[Update, list[Columns]]:
         """Return the updates, first to be executed first, and all of them before the inserts."""
@@ -185,6 +202,8 @@ def _arrived(changes: Changes, event: InteractionArrived, position: int) -> None
             "cause": None,
             "talk_us": 0,
             "wrap_up_us": 0,
+            "campaign_id": event.campaign_id,
+            "attempt_id": event.attempt_id,
         }
     )
     changes.join(id_, "customer", event.customer_id or "", event.at)
@@ -278,6 +297,30 @@ def _promised(changes: Changes, event: CallbackPromised, _position: int) -> None
     changes.close(RescueCallback, ("id",), (event.spool_id,), {"promised_us": event.at})
 
 
+def _attempt_ended(changes: Changes, event: AttemptEnded, _position: int) -> None:
+    changes.ended.append(event)
+
+
+def _campaign_moved(changes: Changes, event: CampaignMoved, position: int) -> None:
+    changes.moved.append(event)
+    columns = {"campaign_id": event.campaign_id, "state": event.new.value, "reason": event.reason}
+    _next_span(changes, CampaignSpan, event, position, columns, ended=event.new is CampaignState.STOPPED)
+
+
+def _trunk_moved(changes: Changes, event: TrunkMoved, position: int) -> None:
+    columns = {"trunk_id": event.trunk_id, "state": event.state, "reason": event.reason}
+    _next_span(changes, TrunkSpan, event, position, columns, ended=event.state == "closed")
+
+
+def _next_span(
+    changes: Changes, row: type[Row], event: AnyEvent, position: int, columns: Columns, *, ended: bool
+) -> None:
+    [name, *_] = columns
+    changes.close(row, (name,), (columns[name],), {"end_us": event.at})
+    if not ended:
+        changes.begin(row, (columns[name],), columns | {"start_us": event.at, "position": position, "end_us": None})
+
+
 _STEPS: dict[type, Callable[[Changes, Any, int], None]] = {
     InteractionArrived: _arrived,
     InteractionMoved: _moved,
@@ -289,4 +332,7 @@ _STEPS: dict[type, Callable[[Changes, Any, int], None]] = {
     InteractionEnded: _ended,
     AgentMoved: _agent_moved,
     CallbackPromised: _promised,
+    AttemptEnded: _attempt_ended,
+    CampaignMoved: _campaign_moved,
+    TrunkMoved: _trunk_moved,
 }

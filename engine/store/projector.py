@@ -18,8 +18,19 @@ from engine.errors import Conflict, StoreWentBack
 from engine.store.database import Database
 from engine.store.fold import Changes, Update, fold
 from engine.store.outbox import Outbox
+from engine.store.outcomes import end_attempts, move_campaigns
 from engine.store.statements import insert_new
-from engine.store.tables import AgentSpan, Outgoing, Projection, RescueCallback, Segment, Session, table
+from engine.store.tables import (
+    AgentSpan,
+    CampaignSpan,
+    Outgoing,
+    Projection,
+    RescueCallback,
+    Segment,
+    Session,
+    TrunkSpan,
+    table,
+)
 from engine.store.vault import Sealed, Vault
 
 log = structlog.get_logger(__name__)
@@ -31,7 +42,14 @@ Topics = Callable[[AnyEvent, int], Sequence[tuple[str, bytes, bool]]]
 
 _PROJECTION = table(Projection)
 _OUTBOX = table(Outgoing)
-_OPEN_WHILE_NULL = {AgentSpan: "end_us", Segment: "end_us", Session: "end_us", RescueCallback: "promised_us"}
+_OPEN_WHILE_NULL = {
+    AgentSpan: "end_us",
+    CampaignSpan: "end_us",
+    RescueCallback: "promised_us",
+    Segment: "end_us",
+    Session: "end_us",
+    TrunkSpan: "end_us",
+}
 
 
 def no_topics(_event: AnyEvent, _seq: int) -> Sequence[tuple[str, bytes, bool]]:
@@ -164,6 +182,8 @@ def _execute(connection: Connection, changes: Changes) -> None:
         connection.execute(_statement(shape), rows)
     for row, rows in changes.inserts().items():
         connection.execute(insert_new(table(row), connection), rows)
+    end_attempts(connection, changes.ended)
+    move_campaigns(connection, changes.moved)
 
 
 def _statement(shape: Update) -> Any:

@@ -9,9 +9,21 @@ Personal data appears only as tokens; the table `token` alone resolves them.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 _NAMES = {
@@ -23,6 +35,13 @@ _NAMES = {
 }
 # SQLite counts up by itself only in a column typed INTEGER.
 _COUNTER = BigInteger().with_variant(Integer, "sqlite")
+LIVE = "outcome IN ('connected', 'abandoned', 'hung-up-early')"
+"""Attempts that a person answered, as partial indexes spell it."""
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Return what makes an index hold only the rows for which a condition is true."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Row(SQLModel):
@@ -60,6 +79,8 @@ class Conversation(Row, table=True):
     cause: int | None = None
     talk_us: int = Field(default=0, sa_type=BigInteger)
     wrap_up_us: int = Field(default=0, sa_type=BigInteger)
+    campaign_id: str | None = None
+    attempt_id: str | None = None
 
 
 class Participant(Row, table=True):
@@ -187,6 +208,180 @@ class Trunk(Row, table=True):
     unit: str = Field(sa_column_args=[ForeignKey("unit.id")])
     policy: str = Field(sa_type=Text)
     secret: str = ""
+
+
+# --- outbound --------------------------------------------------------------------------------------------------------
+
+
+class Campaign(Row, table=True):
+    """A CampaignPolicy and its CampaignTerms. `state` is what was last asked of it, `begun_us` its first start."""
+
+    id: str = Field(primary_key=True)
+    unit: str = Field(sa_column_args=[ForeignKey("unit.id")])
+    policy: str = Field(sa_type=Text)
+    terms: str = Field(default="{}", sa_type=Text, sa_column_kwargs={"server_default": "{}"})
+    state: str = Field(default="stopped", sa_column_kwargs={"server_default": "stopped"})
+    begun_us: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class LeadGroup(Row, table=True):
+    """Leads of a campaign with equal priority and equal time zones: a claim asks group by group, never lead by lead.
+
+    `zones` are IANA names joined by commas, in alphabetical order; empty where the number does not tell.
+    """
+
+    __tablename__ = "lead_group"
+    __table_args__ = (UniqueConstraint("campaign_id", "priority", "zones"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=_COUNTER)
+    campaign_id: str
+    priority: int
+    zones: str = Field(sa_type=Text)
+
+
+class Lead(Row, table=True):
+    """Somebody to be called: `number` is a token, `state` a LeadState.
+
+    `lease_us` and `attempt_id` are set while it is claimed, `attempt_id` also while it is dialled. It may not be called
+    before `next_us`. `attempts` counts the dials that its campaign's limit counts.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "number"),
+        Index(None, "number"),
+        Index(None, "campaign_id", "state"),
+        # The order in which leads of one group are claimed. Only leads that wait are in it.
+        Index("ix_lead_waiting", "group_id", "next_us", "id", **_where("state = 'new'")),
+        Index("ix_lead_leased", "lease_us", **_where("state = 'claimed'")),
+        Index("ix_lead_attempt", "attempt_id", unique=True, **_where("attempt_id IS NOT NULL")),
+    )
+
+    id: str = Field(primary_key=True)
+    campaign_id: str
+    group_id: int = Field(sa_type=BigInteger)
+    number: str
+    segment: str = ""
+    state: str = "new"
+    attempts: int = 0
+    last_outcome: str | None = None
+    next_us: int = Field(default=0, sa_type=BigInteger)
+    lease_us: int | None = Field(default=None, sa_type=BigInteger)
+    attempt_id: str | None = None
+    import_id: str = ""
+
+
+class LeadImport(Row, table=True):
+    """One import of a file. `ended_us` is missing while it goes on, or when it was cut off."""
+
+    __tablename__ = "lead_import"
+    __table_args__ = (Index(None, "campaign_id", "begun_us"),)
+
+    id: str = Field(primary_key=True)
+    campaign_id: str
+    source: str
+    begun_us: int = Field(sa_type=BigInteger)
+    ended_us: int | None = Field(default=None, sa_type=BigInteger)
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+
+class RejectedRow(Row, table=True):
+    """A row of an imported file that became no lead: its line, why, and what stood for the number, masked."""
+
+    __tablename__ = "rejected_row"
+
+    import_id: str = Field(primary_key=True)
+    line: int = Field(primary_key=True, sa_type=BigInteger)
+    reason: str
+    masked: str = ""
+
+
+class DialAttempt(Row, table=True):
+    """The ledger: one row per attempt, written before anything is dialled. `outcome` is NULL while it is open.
+
+    `number` is a token. A refused attempt has outcome `refused` and its rule from the beginning; nothing was dialled.
+    """
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        Index(None, "number", "intent_us"),
+        Index(None, "campaign_id", "intent_us"),
+        Index("ix_attempt_open", "intent_us", **_where("outcome IS NULL")),
+        # The edges of a budget's window; whole hours are in live_answers_hour.
+        Index("ix_attempt_live", "campaign_id", "answered_us", **_where(LIVE)),
+        Index("ix_attempt_live_seller", "seller", "answered_us", **_where(LIVE)),
+    )
+
+    id: str = Field(primary_key=True)
+    campaign_id: str
+    seller: str
+    lead_id: str
+    number: str
+    trunk_id: str
+    intent_us: int = Field(sa_type=BigInteger)
+    answered_us: int | None = Field(default=None, sa_type=BigInteger)
+    connected_us: int | None = Field(default=None, sa_type=BigInteger)
+    outcome: str | None = None
+    outcome_us: int | None = Field(default=None, sa_type=BigInteger)
+    wait_us: int | None = Field(default=None, sa_type=BigInteger)
+    cause: int = 0
+    rule: str = ""
+    agent_id: str | None = None
+
+
+class CampaignSpan(Row, table=True):
+    """A campaign running or paused from `start_us` to `end_us`. Being stopped is the absence of a span."""
+
+    __tablename__ = "campaign_span"
+
+    campaign_id: str = Field(primary_key=True)
+    start_us: int = Field(primary_key=True, sa_type=BigInteger)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    state: str
+    reason: str = ""
+    end_us: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class TrunkSpan(Row, table=True):
+    """A trunk's circuit breaker open or probing from `start_us` to `end_us`. Being well is the absence of a span."""
+
+    __tablename__ = "trunk_span"
+
+    trunk_id: str = Field(primary_key=True)
+    start_us: int = Field(primary_key=True, sa_type=BigInteger)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    state: str
+    reason: str = ""
+    end_us: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class LiveAnswersHour(Row, table=True):
+    """Sums of one campaign over the hour from `hour_us`: people who answered, and those of them who were abandoned."""
+
+    __tablename__ = "live_answers_hour"
+    __table_args__ = (Index(None, "seller", "hour_us"),)
+
+    campaign_id: str = Field(primary_key=True)
+    seller: str = Field(primary_key=True)
+    hour_us: int = Field(primary_key=True, sa_type=BigInteger)
+    answers: int = 0
+    drops: int = 0
+
+
+class DoNotCall(Row, table=True):
+    """A number that must not be called. `lookup` is the vault's keyed hash of it, `number` a token for showing it.
+
+    The hash stays when the person is erased: otherwise a later import would call again who asked not to be called.
+    """
+
+    __tablename__ = "do_not_call"
+
+    lookup: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    number: str
+    source: str
+    by: str = ""
+    added_us: int = Field(sa_type=BigInteger)
 
 
 # --- the store's own -------------------------------------------------------------------------------------------------

@@ -124,6 +124,31 @@ class Vault:
         self._unwritten.append(sealed)
         return token
 
+    def lookup(self, kind: str, value: str) -> bytes:
+        """Return the keyed hash by which a value is found: the same for every token of it, and for ever."""
+        return self._lookup(kind, _storable(value))
+
+    async def tokens(self, kind: str, values: Iterable[str]) -> dict[str, Token]:
+        """Return the token of each value, the same one each time: for lists that must not hold a number twice.
+
+        Unlike `token` this asks the database, so it also knows values that memory has forgotten; of several tokens it
+        takes the oldest. New ones are in the database after the next `save`.
+
+        :raises StoreUnavailable: the database is away.
+        """
+        wanted = {self.lookup(kind, value): value for value in values}
+        lookups = list(wanted)
+        found: dict[str, Token] = {}
+        for start in range(0, len(lookups), RESOLVED_AT_ONCE):
+            part = _TOKENS.c.lookup.in_(lookups[start : start + RESOLVED_AT_ONCE])
+            latest_first = (_TOKENS.c.created_us.desc(), _TOKENS.c.id.desc())
+            async with self._database.reading() as connection:
+                rows = await connection.execute(
+                    select(_TOKENS.c.lookup, _TOKENS.c.id).where(part).order_by(*latest_first)
+                )
+                found |= {wanted[row.lookup]: Token(row.id) for row in rows}
+        return {value: found.get(value) or self.token(kind, value) for value in wanted.values()}
+
     async def resolve(self, tokens: Iterable[str]) -> dict[str, str]:
         """Return what tokens stand for. Erased and unknown ones are absent.
 
@@ -189,7 +214,7 @@ class Vault:
         for sealed in batch:
             self._unsaved.pop(sealed.id, None)
         if durable:
-            await asyncio.to_thread(self._empty)
+            await asyncio.to_thread(self._empty, {sealed.id for sealed in batch})
 
     @property
     def turn(self) -> asyncio.Lock:
@@ -204,9 +229,12 @@ class Vault:
     def _lookup(self, kind: str, value: str) -> bytes:
         return hmac.digest(self._key, f"{kind}\0{value}".encode(), "sha256")
 
-    def _empty(self) -> None:
-        """Empty the pending file, unless it got rows that the database does not have."""
+    def _empty(self, saved: set[Token]) -> None:
+        """Empty the pending file, unless it got rows that the database does not have. `saved` need not go there."""
         with self._guard:
+            # From the front only: `token` may append at any moment. An import of a million numbers stays small so.
+            done = next((i for i, sealed in enumerate(self._unwritten) if sealed.id not in saved), len(self._unwritten))
+            del self._unwritten[:done]
             if self._tail is None:
                 if not self._file.exists():
                     return

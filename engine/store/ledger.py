@@ -1,0 +1,246 @@
+"""The ledger: what was going to be dialled, written before it is, and what became of it.
+
+    Dial ─▶ intend ─▶ Intent   durable: may be dialled, under this attempt id and never another
+                   ─▶ Refusal  a rule forbids it; kept with its rule, the lead waits until it may be called again
+                   ─▶ StoreUnavailable: nobody knows. `settle` finds out, and makes sure that it stays so
+
+INTENT and the lead's move from claimed to dialled are one transaction: a lead is in the hands of one attempt only, and
+an attempt id is used once. Outcomes come later, from the event `AttemptEnded` (`engine.store.outcomes`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from engine.dialer.law import Called, Verdict, may_dial
+from engine.domain.attempt import Outcome
+from engine.domain.campaign import AttemptId, CampaignId, LeadId, TrunkId
+from engine.domain.commands import Dial
+from engine.domain.values import SECOND, Token, Value
+from engine.errors import StoreUnavailable
+from engine.store.campaigns import Standing, standing
+from engine.store.database import Database
+from engine.store.dnc import unwanted
+from engine.store.leads import RELEASED, LeadState, is_in
+from engine.store.tables import DialAttempt, Lead, LeadGroup, PersonalData, table
+
+T = TypeVar("T")
+
+INTEND_WITHIN_S = 0.9
+"""Longer than this nobody waits for the ledger: dialling stops within a second of the database."""
+DIALS_TOLD = 100
+"""So many earlier dials of a number the law is told of, latest first."""
+ASK_AGAIN_US = 900 * SECOND
+"""A lead that a rule refused without saying until when waits so long."""
+ERASED = "erased"
+"""The rule that refuses a lead whose number the vault was told to forget."""
+
+_RANG_NOBODY = tuple(outcome.value for outcome in (Outcome.REFUSED, Outcome.TRUNK, Outcome.NOT_DIALLED))
+
+_ATTEMPT = table(DialAttempt)
+_LEAD = table(Lead)
+_GROUP = table(LeadGroup)
+_TOKEN = table(PersonalData)
+
+
+class Intent(Value):
+    """The attempt is in the ledger: dial `number` (E.164) under its id."""
+
+    attempt_id: AttemptId
+    number: str
+
+
+class Refusal(Value):
+    """Nothing may be dialled. `until` (µs): not again before; 0 where unknown.
+
+    `kept`: the ledger has a row of it. It has none when the lead was no longer ours, or the attempt was made before.
+    """
+
+    attempt_id: AttemptId
+    rule: str
+    until: int = 0
+    says: str = ""
+    kept: bool = True
+
+
+class OpenIntent(Value):
+    """An attempt that has no outcome yet. `intent_at` is µs."""
+
+    attempt_id: AttemptId
+    campaign_id: CampaignId
+    lead_id: LeadId
+    number: Token
+    trunk_id: TrunkId
+    intent_at: int
+
+
+class Ledger:
+    """Writes INTENT, and reads what is open. `now` is the engine's, UTC µs."""
+
+    def __init__(self, database: Database, *, within_s: float = INTEND_WITHIN_S) -> None:
+        self._database = database
+        self._within_s = within_s
+
+    async def intend(self, dial: Dial, now: int) -> Intent | Refusal:
+        """Write the INTENT of an attempt, if everything still allows it: lead, do-not-call list, hours, caps.
+
+        Synced when it returns, at the latest after a second. After StoreUnavailable the INTENT may be there or not:
+        dial nothing, and call `settle` until it answers.
+
+        :raises NotFound: no such campaign.
+        :raises StoreUnavailable: it cannot be told whether the INTENT was written.
+        """
+        return await self._soon(lambda connection: _intend(connection, dial, now))
+
+    async def settle(self, attempt_id: AttemptId) -> Intent | None:
+        """Find out what became of an `intend` that failed, so that nothing changes it later.
+
+        An Intent: it was written and is open; it may be dialled if this process has not tried to. None: it was not, and
+        will not be, for its lead is no longer claimed by this attempt.
+
+        :raises StoreUnavailable: still unknown; call again.
+        """
+        return await self._soon(lambda connection: _settle(connection, attempt_id))
+
+    async def open_intents(self, before: int | None = None) -> tuple[OpenIntent, ...]:
+        """Return the attempts without outcome, oldest first; of these, those written before an instant (µs).
+
+        :raises StoreUnavailable: the database is away.
+        """
+        wanted = select(_ATTEMPT).where(_ATTEMPT.c.outcome.is_(None)).order_by(_ATTEMPT.c.intent_us, _ATTEMPT.c.id)
+        if before is not None:
+            wanted = wanted.where(_ATTEMPT.c.intent_us < before)
+        async with self._database.reading() as connection:
+            return tuple(_open(row) for row in await connection.execute(wanted))
+
+    async def _soon(self, work: Callable[[Connection], T]) -> T:
+        """Run one synced transaction within the ledger's own, short time."""
+        deadline = time.monotonic() + self._within_s
+
+        def in_time(connection: Connection) -> T:
+            # A thread that waited for the lock cannot be called back: it must not write once nobody waits for it.
+            if time.monotonic() >= deadline:
+                raise self._late()
+            return work(connection)
+
+        try:
+            async with asyncio.timeout(self._within_s):
+                return await self._database.write(in_time)
+        except TimeoutError as late:
+            raise self._late() from late
+
+    def _late(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"the ledger did not answer within {self._within_s:g} s",
+            where="ledger",
+            mend="Nothing is dialled until it does.",
+        )
+
+
+def _intend(connection: Connection, dial: Dial, now: int) -> Intent | Refusal:
+    taken = update(_LEAD).where(
+        _LEAD.c.id == dial.lead_id, _LEAD.c.attempt_id == dial.attempt_id, is_in(LeadState.CLAIMED)
+    )
+    if connection.execute(taken.values(state=LeadState.DIALLED.value, lease_us=None)).rowcount == 0:
+        return _not_ours(connection, dial)
+    campaign = standing(connection, dial.campaign_id)
+    number = connection.execute(select(_TOKEN.c.value).where(_TOKEN.c.id == dial.number)).scalar_one_or_none()
+    if number is None:
+        return _refuse(
+            connection, dial, campaign, Verdict(allowed=False, rule=ERASED, says="the person was erased"), now
+        )
+    verdict = may_dial(_called(connection, dial, campaign, now), campaign.terms.rules, now)
+    if not verdict.allowed:
+        return _refuse(connection, dial, campaign, verdict, now)
+    connection.execute(insert(_ATTEMPT).values(_row(dial, campaign, now)))
+    return Intent(attempt_id=dial.attempt_id, number=number)
+
+
+def _called(connection: Connection, dial: Dial, campaign: Standing, now: int) -> Called:
+    """Return what the law must know of the person: where he may be, what he asked for, when he was dialled."""
+    zones = select(_GROUP.c.zones).join(_LEAD, _LEAD.c.group_id == _GROUP.c.id).where(_LEAD.c.id == dial.lead_id)
+    dials = _earlier(connection, dial.number, now - campaign.terms.rules.look_back_us())
+    return Called(
+        zones=campaign.terms.zones(connection.execute(zones).scalar_one()),
+        do_not_call=bool(unwanted(connection, [dial.number])),
+        attempts=tuple(row.intent_us for row in dials),
+        abandoned_at=next((row.answered_us for row in dials if row.outcome == Outcome.ABANDONED.value), 0),
+    )
+
+
+def _earlier(connection: Connection, number: str, since: int) -> Sequence[Any]:
+    """Return a number's dials since an instant in any campaign, latest first, without those that rang nobody."""
+    rang = or_(_ATTEMPT.c.outcome.is_(None), _ATTEMPT.c.outcome.not_in(_RANG_NOBODY))
+    dials = (
+        select(_ATTEMPT.c.intent_us, _ATTEMPT.c.answered_us, _ATTEMPT.c.outcome)
+        .where(_ATTEMPT.c.number == number, _ATTEMPT.c.intent_us > since, rang)
+        .order_by(_ATTEMPT.c.intent_us.desc())
+        .limit(DIALS_TOLD)
+    )
+    return connection.execute(dials).all()
+
+
+def _not_ours(connection: Connection, dial: Dial) -> Refusal:
+    """Refuse an attempt that was made before, or whose lead is not its own (any more): lease over, do-not-call."""
+    made = select(_ATTEMPT.c.id).where(_ATTEMPT.c.id == dial.attempt_id)
+    if connection.execute(made).one_or_none() is not None:
+        return Refusal(attempt_id=dial.attempt_id, rule="dialled-already", kept=False)
+    state = connection.execute(select(_LEAD.c.state).where(_LEAD.c.id == dial.lead_id)).scalar_one_or_none()
+    rule = "do-not-call" if state == LeadState.DNC.value else "lead-not-claimed"
+    return Refusal(attempt_id=dial.attempt_id, rule=rule, kept=False)
+
+
+def _refuse(connection: Connection, dial: Dial, campaign: Standing, verdict: Verdict, now: int) -> Refusal:
+    """Keep a refusal, and let the lead go as far as its rule wants."""
+    columns = {"outcome": Outcome.REFUSED.value, "outcome_us": now, "rule": verdict.rule}
+    connection.execute(insert(_ATTEMPT).values(_row(dial, campaign, now) | columns))
+    ends = {campaign.terms.rules.do_not_call.id: LeadState.DNC, ERASED: LeadState.DONE}.get(verdict.rule)
+    if ends is not None:
+        lead: dict[str, Any] = RELEASED | {"state": ends.value}
+    else:
+        lead = RELEASED | {"next_us": max(verdict.until, now + 1) if verdict.until else now + ASK_AGAIN_US}
+    connection.execute(update(_LEAD).where(_LEAD.c.id == dial.lead_id).values(**lead))
+    return Refusal(attempt_id=dial.attempt_id, rule=verdict.rule, until=verdict.until, says=verdict.says)
+
+
+def _settle(connection: Connection, attempt_id: str) -> Intent | None:
+    # The lead first: its row lock waits for an INTENT that is about to commit, and whoever comes later finds it gone.
+    mine = update(_LEAD).where(_LEAD.c.attempt_id == attempt_id, is_in(LeadState.CLAIMED))
+    connection.execute(mine.values(**RELEASED))
+    found = (
+        select(_TOKEN.c.value)
+        .join(_ATTEMPT, _ATTEMPT.c.number == _TOKEN.c.id)
+        .where(_ATTEMPT.c.id == attempt_id, _ATTEMPT.c.outcome.is_(None))
+    )
+    number = connection.execute(found).scalar_one_or_none()
+    return None if number is None else Intent(attempt_id=AttemptId(attempt_id), number=number)
+
+
+def _row(dial: Dial, campaign: Standing, now: int) -> dict[str, Any]:
+    return {
+        "id": dial.attempt_id,
+        "campaign_id": dial.campaign_id,
+        "seller": campaign.policy.seller,
+        "lead_id": dial.lead_id,
+        "number": dial.number,
+        "trunk_id": dial.trunk_id,
+        "intent_us": now,
+        "cause": 0,
+        "rule": "",
+    }
+
+
+def _open(row: Any) -> OpenIntent:
+    return OpenIntent(
+        attempt_id=AttemptId(row.id),
+        campaign_id=CampaignId(row.campaign_id),
+        lead_id=LeadId(row.lead_id),
+        number=Token(row.number),
+        trunk_id=TrunkId(row.trunk_id),
+        intent_at=row.intent_us,
+    )

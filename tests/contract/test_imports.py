@@ -1,0 +1,135 @@
+"""Lists from CSV: every row has its place, and no number appears where it should not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine.domain.campaign import CampaignId
+from engine.errors import ConfigError, NotFound
+from engine.store.campaigns import CampaignTerms
+from engine.store.database import Database
+from engine.store.imports import ROWS_AT_ONCE, Imported, find_columns
+from engine.store.tables import Lead, LeadGroup, LeadImport, RejectedRow
+from tests.contract.lists import NOON, POLICY, SPRING, Desk, los_angeles, new_york, open_desk
+
+
+@pytest.fixture
+async def desk(database: Database, tmp_path: Path) -> Desk:
+    return await open_desk(database, tmp_path, CampaignTerms(region="US"))
+
+
+async def test_every_row_is_a_lead_a_duplicate_or_rejected(desk: Desk) -> None:
+    result = await desk.load(
+        f"{new_york(1)},a,1,",
+        "(212) 200-0002,b,,",  # the campaign's country
+        "+33 1 23 45 67 89,c,9,America/Chicago",
+        f"{new_york(1)},again,,",
+        "",
+        "nobody,,,",
+        "+1212,,,",
+        "+12120000000,,,",
+        f"{new_york(3)},,0,",
+        f"{new_york(4)},,,Mars/Olympus",
+        f"{new_york(5)},{'x' * 65},,",
+        header="Phone Number;segment;priority;Time Zone".replace(";", ","),
+    )
+    assert result == Imported(
+        import_id=result.import_id,
+        accepted=3,
+        duplicates=1,
+        rejected=6,
+        reasons={"no-number": 1, "impossible": 1, "unassigned": 1, "priority": 1, "timezone": 1, "segment": 1},
+        done=True,
+    )
+    rejected = await desk.imports.rejected(result.import_id)
+    assert [(row.line, row.reason) for row in rejected] == [
+        (7, "no-number"),
+        (8, "impossible"),
+        (9, "unassigned"),
+        (10, "priority"),
+        (11, "timezone"),
+        (12, "segment"),
+    ]
+    assert rejected[3].masked == "+1••••03"
+    assert [row.line for row in await desk.imports.rejected(result.import_id, after=9, limit=2)] == [10, 11]
+    [kept] = await desk.rows(LeadImport)
+    assert (kept["accepted"], kept["duplicates"], kept["rejected"], kept["ended_us"]) == (3, 1, 6, NOON)
+    groups = {(row["priority"], row["zones"]) for row in await desk.rows(LeadGroup)}
+    assert groups == {(1, "America/New_York"), (5, "America/New_York"), (9, "America/Chicago")}
+
+
+async def test_numbers_are_only_tokens(desk: Desk) -> None:
+    await desk.load(new_york(1), "+1212", "nonsense 5551234567")
+    for row in (Lead, LeadGroup, LeadImport, RejectedRow):
+        text = str(await desk.rows(row))
+        assert "2002000001" not in text
+        assert new_york(1) not in text
+        assert "5551234567" not in text
+    [lead] = await desk.rows(Lead)
+    assert await desk.vault.resolve([lead["number"]]) == {lead["number"]: new_york(1)}
+
+
+async def test_importing_again_adds_nothing(desk: Desk) -> None:
+    rows = [new_york(n) for n in range(10)]
+    await desk.load(*rows)
+    again = await desk.load(*rows, new_york(10))
+    assert (again.accepted, again.duplicates) == (1, 10)
+
+
+async def test_the_same_number_may_be_in_two_campaigns_under_one_token(desk: Desk, tmp_path: Path) -> None:
+    await desk.load(new_york(1))
+    await desk.definitions.campaigns.add(replace(POLICY, id=CampaignId("autumn")))  # type: ignore[type-var]
+    await desk.imports.import_csv(CampaignId("autumn"), desk.folder / "list.csv", NOON)
+    tokens = {row["number"] for row in await desk.rows(Lead)}
+    assert len(tokens) == 1
+
+
+async def test_a_long_list_is_written_in_batches(desk: Desk) -> None:
+    count = 2 * ROWS_AT_ONCE + 1
+    seen: list[int] = []
+    file = desk.folder / "long.csv"
+    lines = ["number", *(los_angeles(n) for n in range(count))]
+    await asyncio.to_thread(file.write_text, "\n".join(lines), encoding="utf-8-sig")
+    result = await desk.imports.import_csv(SPRING, file, NOON, progress=lambda sums: seen.append(sums.accepted))
+    assert seen == [ROWS_AT_ONCE, 2 * ROWS_AT_ONCE, count]
+    assert result.accepted == count
+    assert desk.vault.unsaved == 0
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+async def test_separators_are_told_from_the_header(desk: Desk, separator: str) -> None:
+    file = desk.folder / "list.csv"
+    text = separator.join(("name", "Mobile")) + "\r\n" + separator.join(('"A, B; C"', new_york(1))) + "\r\n"
+    await asyncio.to_thread(file.write_text, text)
+    assert (await desk.imports.import_csv(SPRING, file, NOON)).accepted == 1
+
+
+async def test_what_is_no_list_is_refused_whole(desk: Desk) -> None:
+    with pytest.raises(ConfigError, match="no column holds"):
+        await desk.load("x", header="name")
+    with pytest.raises(ConfigError, match="no column holds"):
+        await desk.load(header="")
+    with pytest.raises(NotFound, match="cannot be read"):
+        await desk.imports.import_csv(SPRING, desk.folder / "gone.csv", NOON)
+    with pytest.raises(NotFound, match="autumn"):
+        await desk.imports.import_csv(CampaignId("autumn"), desk.folder / "list.csv", NOON)
+    assert await desk.rows(LeadImport) == []
+
+
+async def test_hostile_rows_are_rejected_alone(desk: Desk) -> None:
+    huge = '"' + "9" * 10_000 + '"'
+    result = await desk.load(new_york(1), huge, "\0", '"unfinished', new_york(2))
+    assert result.accepted >= 1
+    assert result.rejected >= 1
+
+
+def test_columns_are_found_by_name_or_as_told() -> None:
+    names = ["Name", "Rufnummer", "PRIO", "tz"]
+    columns = find_columns(names, {"number": "Rufnummer"})
+    assert columns == ("Rufnummer", "", "PRIO", "tz")
+    with pytest.raises(ConfigError, match="no column 'phone'"):
+        find_columns(names, {"number": "phone"})

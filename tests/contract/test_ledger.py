@@ -1,0 +1,284 @@
+"""The ledger: INTENT before anything is dialled, one outcome per attempt, and what the budgets count."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine.dialer.law import IntervalRule, Rules
+from engine.domain.attempt import Outcome
+from engine.domain.campaign import Budget, CampaignState, Tally, Window
+from engine.domain.events import CampaignMoved, TrunkMoved
+from engine.errors import StoreUnavailable
+from engine.store.campaigns import CampaignTerms
+from engine.store.database import Database
+from engine.store.ledger import Intent, Ledger, Refusal
+from engine.store.tables import CampaignSpan, DialAttempt, Lead, TrunkSpan
+from tests.contract.lists import DAY, HOUR, MINUTE, NOON, POLICY, SPRING, TRUNK, Desk, dial, new_york, open_desk
+
+
+@pytest.fixture
+async def desk(database: Database, tmp_path: Path) -> Desk:
+    return await open_desk(database, tmp_path)
+
+
+async def test_an_intent_is_kept_before_anything_is_dialled(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    assert await desk.ledger.intend(dial(lead), NOON) == Intent(attempt_id=lead.attempt_id, number=new_york(1))
+    [attempt] = await desk.rows(DialAttempt)
+    assert attempt["outcome"] is None
+    assert attempt["seller"] == "Acme"
+    assert attempt["number"] == lead.number
+    [intent] = await desk.ledger.open_intents()
+    assert (intent.attempt_id, intent.lead_id, intent.trunk_id, intent.intent_at) == (
+        lead.attempt_id,
+        lead.lead_id,
+        TRUNK,
+        NOON,
+    )
+    assert await desk.ledger.open_intents(before=NOON) == ()
+
+
+async def test_no_attempt_is_made_twice(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.ledger.intend(dial(lead), NOON)
+    for _ in range(2):
+        again = await desk.ledger.intend(dial(lead), NOON)
+        assert again == Refusal(attempt_id=lead.attempt_id, rule="dialled-already", kept=False)
+    assert len(await desk.rows(DialAttempt)) == 1
+
+
+async def test_a_lead_whose_lease_went_to_another_cannot_be_dialled(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    first = await desk.claim_one()
+    second = await desk.claim_one(NOON + 61_000_000)
+    late = await desk.ledger.intend(dial(first), NOON + 61_000_000)
+    assert late == Refusal(attempt_id=first.attempt_id, rule="lead-not-claimed", kept=False)
+    assert isinstance(await desk.ledger.intend(dial(second), NOON + 61_000_000), Intent)
+
+
+async def test_hours_are_asked_again_when_dialling(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    evening = NOON + 9 * HOUR - MINUTE  # 20:59 in New York
+    lead = await desk.claim_one(evening)
+    assert lead.not_after <= evening + MINUTE
+    refused = await desk.ledger.intend(dial(lead), evening + MINUTE)
+    assert isinstance(refused, Refusal)
+    assert refused.rule == "calling-hours"
+    assert refused.until == NOON + 20 * HOUR  # 8:00 the next morning
+    [attempt] = await desk.rows(DialAttempt)
+    assert (attempt["outcome"], attempt["rule"]) == ("refused", "calling-hours")
+    [row] = await desk.rows(Lead)
+    assert (row["state"], row["next_us"], row["attempts"]) == ("new", refused.until, 0)
+    assert await desk.ledger.open_intents() == ()
+
+
+async def test_a_number_is_dialled_three_times_a_day_at_most(desk: Desk) -> None:
+    await desk.definitions.campaigns.set_terms(SPRING, CampaignTerms(retry_s={"busy": 1.0}, rules=Rules(intervals=())))
+    await desk.load(new_york(1))
+    now = NOON
+    for _ in range(3):
+        lead = await desk.claim_one(now)
+        assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
+        await desk.end(lead, Outcome.BUSY, now + MINUTE)
+        now += 2 * MINUTE
+    refused = await desk.ledger.intend(dial(await desk.claim_one(now)), now)
+    assert isinstance(refused, Refusal)
+    assert (refused.rule, refused.until) == ("daily-cap", NOON + DAY)
+    assert (await desk.leads.claim(SPRING, 1, NOON + DAY - 1)).leads == ()
+    assert isinstance(await desk.ledger.intend(dial(await desk.claim_one(NOON + DAY)), NOON + DAY), Intent)
+
+
+async def test_who_opts_out_between_claim_and_dial_is_not_called(desk: Desk) -> None:
+    await desk.load(new_york(1), new_york(2))
+    first, second = (await desk.leads.claim(SPRING, 2, NOON)).leads
+    await desk.dnc.add(new_york(1), NOON, by="test")
+    refused = await desk.ledger.intend(dial(first), NOON)
+    assert isinstance(refused, Refusal)
+    assert refused.rule == "do-not-call"
+    await desk.ledger.intend(dial(second), NOON)
+    await desk.dnc.opt_out(second.attempt_id, NOON + 1)
+    await desk.end(second, Outcome.ABANDONED, NOON + MINUTE)
+    assert await desk.leads.counts(SPRING) == {"dnc": 2}
+    entry = await desk.dnc.check(new_york(2))
+    assert entry is not None
+    assert (entry.source, entry.by) == ("opt-out", second.attempt_id)
+
+
+async def test_an_erased_person_is_not_called(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.vault.erase(lead.number)
+    refused = await desk.ledger.intend(dial(lead), NOON)
+    assert isinstance(refused, Refusal)
+    assert refused.rule == "erased"
+    assert await desk.leads.counts(SPRING) == {"done": 1}
+
+
+async def test_an_outcome_is_set_once(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.ledger.intend(dial(lead), NOON)
+    await desk.end(lead, Outcome.NO_ANSWER, NOON + MINUTE, cause=19)
+    await desk.end(lead, Outcome.CONNECTED, NOON + 2 * MINUTE)
+    [attempt] = await desk.rows(DialAttempt)
+    assert (attempt["outcome"], attempt["cause"], attempt["outcome_us"]) == ("no-answer", 19, NOON + MINUTE)
+    [row] = await desk.rows(Lead)
+    assert (row["attempts"], row["last_outcome"], row["state"]) == (1, "no-answer", "new")
+    assert row["next_us"] == NOON + MINUTE + 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "attempts", "after"),
+    [
+        (Outcome.CONNECTED, "done", 1, None),
+        (Outcome.UNALLOCATED, "done", 1, None),
+        (Outcome.BUSY, "new", 1, HOUR - MINUTE),  # the interval rule is longer than the delay
+        (Outcome.TRUNK, "new", 0, 0),
+        (Outcome.NOT_DIALLED, "new", 0, 0),
+        (Outcome.LOST, "new", 1, DAY),
+        (Outcome.ABANDONED, "new", 1, 3 * DAY),
+    ],
+)
+async def test_leads_are_recycled_by_outcome(
+    desk: Desk, outcome: Outcome, state: str, attempts: int, after: int | None
+) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.ledger.intend(dial(lead), NOON)
+    await desk.end(lead, outcome, NOON + MINUTE)
+    [row] = await desk.rows(Lead)
+    assert (row["state"], row["attempts"], row["attempt_id"]) == (state, attempts, None)
+    if after is not None:
+        assert row["next_us"] == NOON + MINUTE + after
+
+
+async def test_a_lead_is_done_after_its_last_attempt(desk: Desk) -> None:
+    await desk.definitions.campaigns.set_terms(SPRING, CampaignTerms(max_attempts=2))
+    await desk.load(new_york(1))
+    now = NOON
+    for _ in range(2):
+        lead = await desk.claim_one(now)
+        assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
+        await desk.end(lead, Outcome.NO_ANSWER, now)
+        now += 3 * HOUR
+    assert await desk.leads.counts(SPRING) == {"done": 1}
+
+
+async def test_a_trunk_that_failed_does_not_use_up_the_cap(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    for n in range(5):
+        lead = await desk.claim_one(NOON + n)
+        assert isinstance(await desk.ledger.intend(dial(lead), NOON + n), Intent)
+        await desk.end(lead, Outcome.TRUNK, NOON + n)
+
+
+async def test_a_dial_that_failed_without_an_intent_gives_its_lead_back(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.end(lead, Outcome.NOT_DIALLED, NOON)
+    [row] = await desk.rows(Lead)
+    assert (row["state"], row["attempts"], row["attempt_id"]) == ("new", 0, None)
+    late = await desk.ledger.intend(dial(lead), NOON)
+    assert late == Refusal(attempt_id=lead.attempt_id, rule="lead-not-claimed", kept=False)
+
+
+async def test_settle_finds_the_intent_or_makes_sure_that_there_is_none(desk: Desk) -> None:
+    await desk.load(new_york(1), new_york(2))
+    written, unwritten = (await desk.leads.claim(SPRING, 2, NOON)).leads
+    intent = await desk.ledger.intend(dial(written), NOON)
+    assert await desk.ledger.settle(written.attempt_id) == intent
+    assert await desk.ledger.settle(unwritten.attempt_id) is None
+    late = await desk.ledger.intend(dial(unwritten), NOON)
+    assert isinstance(late, Refusal)
+    assert await desk.leads.counts(SPRING) == {"dialled": 1, "new": 1}
+    await desk.end(written, Outcome.BUSY, NOON)
+    assert await desk.ledger.settle(written.attempt_id) is None
+
+
+async def test_a_locked_database_stops_dialling_within_a_second(desk: Desk, kind: str, url: str) -> None:
+    if kind != "sqlite":
+        pytest.skip("PostgreSQL locks rows, not itself")
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    ledger = Ledger(desk.database, within_s=0.2)
+    blocker = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="ledger"):
+        await asyncio.wait_for(ledger.intend(dial(lead), NOON), 1.0)
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(ledger.settle(lead.attempt_id), 1.0)
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    # Both writers were given up: whatever they do once the lock is free, they write nothing.
+    assert await desk.ledger.settle(lead.attempt_id) is None
+    assert await desk.rows(DialAttempt) == []
+
+
+async def test_two_intents_at_once_make_one(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    results = await asyncio.gather(*(desk.ledger.intend(dial(lead), NOON) for _ in range(4)))
+    assert sum(isinstance(result, Intent) for result in results) == 1
+
+
+async def test_budgets_count_live_answers_in_their_windows(desk: Desk) -> None:
+    windows = (Window.RUN, Window.ROLLING_30_DAYS, Window.BLOCK_30_DAYS, Window.CALENDAR_MONTH, Window.DAY)
+    policy = replace(  # type: ignore[type-var]
+        POLICY,
+        budgets=(*(Budget(window=window) for window in windows), Budget(of_seller=True)),
+        forecast_answers=10,
+    )
+    begun = NOON - 40 * DAY
+    await desk.tell(CampaignMoved(at=begun, campaign_id=SPRING, old=CampaignState.STOPPED, new=CampaignState.RUNNING))
+    outcomes = [
+        (begun, Outcome.CONNECTED),
+        (NOON - 30 * DAY - 1, Outcome.ABANDONED),  # just before the rolling window
+        (NOON - 30 * DAY, Outcome.ABANDONED),
+        (NOON - 10 * DAY + 1, Outcome.HUNG_UP_EARLY),
+        (NOON - 2 * DAY, Outcome.MACHINE),
+        (NOON - 1, Outcome.ABANDONED),
+        (NOON, Outcome.CONNECTED),
+    ]
+    await desk.load(*(new_york(n) for n in range(len(outcomes))), now=begun)
+    leads = (await desk.leads.claim(SPRING, 10, begun)).leads
+    for lead, (at, outcome) in zip(leads, outcomes, strict=True):
+        assert isinstance(await desk.ledger.intend(dial(lead), begun), Intent)
+        await desk.end(lead, outcome, at)
+    tallies = await desk.budgets.tallies(policy, NOON)
+    seen = [(tally.window, tally.answers, tally.drops) for tally in tallies]
+    assert seen == [
+        (Window.RUN, 6, 3),
+        (Window.ROLLING_30_DAYS, 4, 2),
+        (Window.BLOCK_30_DAYS, 3, 1),
+        (Window.CALENDAR_MONTH, 2, 1),
+        (Window.DAY, 2, 1),
+        (Window.ROLLING_30_DAYS, 4, 2),
+    ]
+    assert tallies[5] == Tally(window=Window.ROLLING_30_DAYS, of_seller=True, answers=4, drops=2, forecast=4)
+
+
+async def test_what_campaigns_and_trunks_did_is_kept_in_spans(desk: Desk) -> None:
+    states = CampaignState
+    await desk.tell(
+        CampaignMoved(at=NOON, campaign_id=SPRING, old=states.STOPPED, new=states.RUNNING),
+        TrunkMoved(at=NOON + 1, trunk_id=TRUNK, state="open", reason="503"),
+        TrunkMoved(at=NOON + 2, trunk_id=TRUNK, state="closed"),
+        CampaignMoved(at=NOON + 3, campaign_id=SPRING, old=states.RUNNING, new=states.PAUSED, reason="budget"),
+    )
+    spans = [(row["state"], row["start_us"], row["end_us"]) for row in await desk.rows(CampaignSpan)]
+    assert spans == [("running", NOON, NOON + 3), ("paused", NOON + 3, None)]
+    assert [(row["reason"], row["end_us"]) for row in await desk.rows(TrunkSpan)] == [("503", NOON + 2)]
+    standing = await desk.definitions.campaigns.standing(SPRING)
+    assert (standing.state, standing.begun_us) == (states.PAUSED, NOON)
+
+
+def test_the_interval_of_the_rules_is_the_shortest_recycling() -> None:
+    rules = Rules(intervals=(IntervalRule(id="a", seconds=10.0), IntervalRule(id="b", seconds=30.0)))
+    assert CampaignTerms(rules=rules).min_interval_us == 30_000_000
