@@ -22,6 +22,7 @@ from cli import (
     queue,
     report,
     running,
+    simulate,
     skill,
     top,
     trunk,
@@ -76,6 +77,7 @@ app.add_typer(flow.app, name="flow")
 app.add_typer(report.app, name="report")
 app.command(epilog=judgement.EXAMPLES["explain"])(judgement.explain)
 app.command(epilog=judgement.EXAMPLES["replay"])(judgement.replay)
+app.command(epilog=simulate.EXAMPLE)(simulate.simulate)
 app.add_typer(db.app, name="db")
 app.add_typer(asterisk.app, name="asterisk")
 app.add_typer(config.app, name="config")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LEASE_US = 600 * SECOND
 FIRST_GUESS = 0.6
 """The share of their time that agents are guessed to be busy, before anything was seen."""
+ENDLESS = 12_500_000
+"""The forecast of a campaign whose governor is to let everything pass: so long a window bears any day's drops."""
 GUESS_WEIGHS_S = 1_800.0
 """So many seconds of the whole crew weighs that guess against what was seen."""
 
@@ -27,10 +29,11 @@ GUESS_WEIGHS_S = 1_800.0
 class Book:
     """Leads and sums of all campaigns. Its answers and drops are what the ledger holds, not what only we know."""
 
-    def __init__(self, world: World, scenario: Scenario, days: int) -> None:
+    def __init__(self, world: World, scenario: Scenario, days: int, *, governed: bool) -> None:
         self._world = world
         self._scenario = scenario
         self._days = days
+        self._governed = governed
         self._begin = self._day = 0
         self._claimed = dict.fromkeys((CampaignId(each.name) for each in scenario.campaigns), 0)
         self._answers = dict.fromkeys(self._claimed, 0)
@@ -73,11 +76,10 @@ class Book:
 
     def read(self, command: ReadBook) -> None:
         """The sums of the campaign's one budget."""
-        budget = self._world.budget
         self._world.tell(
             f.BookRead(
                 campaign_id=command.campaign_id,
-                tallies=() if budget is None else (self._tally(command.campaign_id, budget),),
+                tallies=(self._tally(command.campaign_id, self._world.budget),),
                 at=self._world.now,
             )
         )
@@ -93,6 +95,8 @@ class Book:
 
     def forecast(self, campaign_id: CampaignId) -> int:
         """Live answers still to be expected: the agents' hours that are left, at the rate seen until now."""
+        if not self._governed:
+            return ENDLESS
         offset = max(0, self._world.now - self._begin)
         left = area(self._scenario.agents.count, offset, self._length_us)
         worked = self._day_s - left + self._day * self._day_s

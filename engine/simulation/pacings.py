@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 
-from engine.dialer.baselines import BASELINES
+from engine.dialer.baselines import BASELINES, SETTINGS
 from engine.dialer.modes import Learnt, make_pacing
 from engine.dialer.pacing import Pacing
 from engine.domain.campaign import CampaignPolicy, Mode
@@ -41,13 +41,17 @@ class Rule(Value):
 def rule(name: str, settings: Mapping[str, float] | None = None) -> Rule:
     """The rule of that name, a peer's with other settings than its documented defaults.
 
-    :raises UsageError: there is no such pacing, or it has no settings.
+    :raises UsageError: there is no such pacing, or it has no such settings.
     """
     if name in OURS:
         if settings:
             raise UsageError(f"{name} has no settings", where="--pacing", mend="Leave them out.")
         return Rule(name=name, mode=OURS[name], governed=True)
     if name in PEERS:
+        known = {key for tried in SETTINGS.get(name, ()) for key in tried}
+        if unknown := sorted(set(settings or {}) - known):
+            mend = f"Known are {', '.join(sorted(known))}." if known else "It has none."
+            raise UsageError(f"{name} has no setting {unknown[0]}", where="--pacing", mend=mend)
         return Rule(name=name, mode=Mode.PREDICTIVE, governed=False, settings=dict(settings or {}))
     near = get_close_matches(name, NAMES, 1)
     mend = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(NAMES)} and all."

@@ -38,9 +38,9 @@ class Result(Value):
     agent_utilisation: float | None
     abandon_rate: float | None
     abandon_upper95: float | None
-    live_answers: int
-    abandoned: int
-    attempts: int
+    live_answers: int | None
+    abandoned: int | None
+    attempts: int | None
     idle_s_per_connect: float | None
     connect_delay_s: Delays
     wall_s: float
@@ -84,6 +84,25 @@ def result(tally: Tally, *, scenario: str, pacing: str, seed: int, wall_s: float
         connect_delay_s=Delays(p50=_quantile(delays, 0.5), p99=_quantile(delays, 0.99)),
         wall_s=round(wall_s, 3),
         inbound=inbound,
+    )
+
+
+def reference(utilisation: float | None, note: str, *, scenario: str, pacing: str, seed: int, wall_s: float) -> Result:
+    """What was worked out and not simulated: a utilisation, or None; `note` says what it is, or why there is none."""
+    return Result(
+        scenario=scenario,
+        pacing=pacing,
+        seed=seed,
+        agent_utilisation=utilisation,
+        abandon_rate=None,
+        abandon_upper95=None,
+        live_answers=None,
+        abandoned=None,
+        attempts=None,
+        idle_s_per_connect=None,
+        connect_delay_s=Delays(p50=None, p99=None),
+        wall_s=round(wall_s, 3),
+        note=note,
     )
 
 

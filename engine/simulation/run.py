@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from engine.floor import Floor
-from engine.simulation.pacings import Rule, rule
-from engine.simulation.result import Result, result
+from engine.simulation.bound import LABEL, bound_of
+from engine.simulation.pacings import BOUND, Rule, rule
+from engine.simulation.result import Result, reference, result
 from engine.simulation.scenario import Scenario
 from engine.simulation.world import Recorder, World
 
@@ -26,13 +27,19 @@ def simulate(
 ) -> Result:
     """Play a scenario to a fresh floor. The same arguments give the same result, but for `wall_s`.
 
+    `bound` is worked out instead, for one day or many, whatever the seed.
+
     `settings`: a peer's, by name. `record` is given every fact with its instant (µs). `progress`: the share that is
     done, about once for each simulated hour.
 
-    :raises UsageError: there is no such pacing, or it is none that can be simulated.
+    :raises UsageError: there is no such pacing, or it has no such settings.
     """
-    chosen = rule(pacing, settings)
     began = perf_counter()
+    if pacing == BOUND:
+        known = bound_of(scenario)
+        wall_s, note = perf_counter() - began, known.reason or LABEL
+        return reference(known.utilisation, note, scenario=scenario.name, pacing=pacing, seed=seed, wall_s=wall_s)
+    chosen = rule(pacing, settings)
     with _no_collection():
         world = World(
             floor_for(chosen),

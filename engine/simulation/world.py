@@ -75,7 +75,7 @@ class World:
         self.tally = Tally()
         self.parties: dict[LegId, Party] = {}
         """Every leg that is no agent's."""
-        self.budget = Budget(window=Window.RUN, cap=scenario.limits.abandon_cap) if governed else None
+        self.budget = Budget(window=Window.RUN, cap=scenario.limits.abandon_cap)
         self.desks = Desks(self, scenario.most_agents)
         self._core = core
         self._mode = mode
@@ -84,7 +84,7 @@ class World:
         self._progress = progress
         self._inbox: deque[AnyFact] = deque()
         self._outbound = Outbound(self, scenario, seed)
-        self._book = Book(self, scenario, days)
+        self._book = Book(self, scenario, days, governed=governed)
         inbound = scenario.inbound
         calls = scenario.campaigns[0].calls
         self._inbound = Inbound(self, inbound, calls, seed) if inbound is not None and inbound.erlangs > 0 else None
@@ -170,7 +170,7 @@ class World:
             trunks=(TRUNK,),
             ring_s=max(15.0, campaign.calls.no_answer_s),
             connect_limit_s=self.scenario.limits.connect_deadline_s,
-            budgets=() if self.budget is None else (self.budget,),
+            budgets=(self.budget,),
             answer_rate=campaign.prior_answer_rate,
         )
 

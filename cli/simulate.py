@@ -1,0 +1,123 @@
+"""`callwright simulate`: a campaign in virtual time on the engine's own core, paced by us or as others do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import Column, Record, emit, percent, say, show_table
+from cli.shell import Json, examples, quiet
+from engine.errors import Conflict, UsageError
+
+if TYPE_CHECKING:
+    from engine.simulation import Scenario
+    from engine.simulation.result import Result
+
+
+def _figure(key: str, digits: int) -> Callable[[Record], str]:
+    return lambda row: "-" if row[key] is None else f"{row[key]:,.{digits}f}"
+
+
+def _share(key: str) -> Callable[[Record], str]:
+    return lambda row: percent(row[key]) if row[key] is None else f"{row[key]:.2%}"
+
+
+COLUMNS = (
+    Column("PACING", "pacing", keep=True),
+    Column("AGENTS BUSY", shows=_share("agent_utilisation"), justify="right"),
+    Column("ABANDONED", shows=_share("abandon_rate"), justify="right"),
+    Column("UPPER 95 %", shows=_share("abandon_upper95"), justify="right"),
+    Column("LIVE ANSWERS", shows=_figure("live_answers", 0), justify="right"),
+    Column("ATTEMPTS", shows=_figure("attempts", 0), justify="right"),
+    Column("IDLE S/CONNECT", shows=_figure("idle_s_per_connect", 1), justify="right", spare=True),
+    Column("SECONDS", shows=_figure("wall_s", 1), justify="right", spare=True),
+)
+
+
+def simulate(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.toml", help="See docs/simulation.md.")],
+    pacing: Annotated[str, typer.Option(metavar="NAME|all", help="Ours, a peer's, bound, or all.")] = "predictive",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed brings the same people under each pacing.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days in a row, judged together.")] = 1,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the facts there, as a journal to replay or verify.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate a campaign.
+
+    Plays a scenario in virtual time to the same core that runs live: people, machines, agents, carrier. Pacings:
+    predictive, progressive, the peers' (ratio, vicidial-hard, vicidial-average, vicidial-tapered, omnileads, issabel,
+    issabel-overcommit, impact, erlang-b), and bound, the optimum of the exponential model.
+
+    With --json one object a line, one for each pacing.
+    """
+    from engine.simulation import load
+    from engine.simulation.pacings import NAMES, rule
+
+    quiet()
+    if pacing not in (*NAMES, "all"):
+        rule(pacing)  # says which names there are
+    if pacing == "all" and journal is not None:
+        raise UsageError("a journal is of one pacing", where="--journal", mend="Name the pacing.")
+    whole = load(scenario)
+    rows: list[Record] = []
+    for name in NAMES if pacing == "all" else (pacing,):
+        row = _run(whole, name, seed, days, journal).record()
+        rows.append(row)
+        if as_json:
+            emit(row)
+    if not as_json:
+        show_table(COLUMNS, rows, empty="")
+        for row in rows:
+            if row.get("note"):
+                say(f"{row['pacing']}: {row['note']}")
+
+
+def _run(scenario: Scenario, pacing: str, seed: int, days: int, journal: Path | None) -> Result:
+    from engine.simulation.run import simulate as run
+
+    with _Progress(pacing) as progress:
+        if journal is None:
+            return run(scenario, pacing, seed=seed, days=days, progress=progress.show)
+        from engine.store.journal import Journal
+
+        if journal.exists() and any(journal.iterdir()):
+            raise Conflict("the folder is not empty", where=str(journal), mend="Name a new one.")
+        kept = Journal.open(journal, seed=f"simulation-{seed}", engine="simulation")
+        try:
+            return run(scenario, pacing, seed=seed, days=days, progress=progress.show, record=kept.append)
+        finally:
+            kept.close()
+
+
+class _Progress:
+    """How far it is, on a terminal's standard error, in one line that goes away."""
+
+    def __init__(self, pacing: str) -> None:
+        self._pacing = pacing
+        self._watched = sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        self.show(0.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._watched:
+            typer.echo("\r\x1b[K", nl=False, err=True)
+
+    def show(self, share: float) -> None:
+        """`share` of the run is done."""
+        if self._watched:
+            typer.echo(f"\r{self._pacing}: {share:.0%}\x1b[K", nl=False, err=True)
+
+
+EXAMPLE = examples(
+    "callwright simulate scenario.toml",
+    "callwright simulate scenario.toml --pacing all --json",
+    "callwright simulate scenario.toml --pacing progressive --days 5 --seed 7",
+)
