@@ -13,23 +13,28 @@ from engine.dialer.modes import Learnt
 from engine.dialer.pacing import Lesson, Pacing
 from engine.domain.agent import AgentState
 from engine.domain.campaign import CampaignId, CampaignPolicy
-from engine.domain.values import AgentId, LegMode
+from engine.domain.values import SECOND, AgentId, LegMode, QueueId
 from engine.floor.line import may_serve
 from engine.floor.state import Agent, Campaign, FloorState
 
 _S = AgentState
 _LESSONS = {_S.TALKING: Lesson.TALKED, _S.WRAP_UP: Lesson.WRAPPED}
+HANDLE_MEMORY = 50.0
+"""Calls over which their mean time fades."""
 MakePacing = Callable[[CampaignPolicy, Learnt], Pacing]
 
 
 class Crew:
     """One campaign's agents and its pacing rule. Each is in the dictionary of his present state, with its beginning."""
 
-    __slots__ = ("campaign", "members", "pacing", "since")
+    __slots__ = ("campaign", "members", "other_queues", "pacing", "since")
 
-    def __init__(self, campaign: Campaign, members: frozenset[AgentId], pacing: Pacing) -> None:
+    def __init__(
+        self, campaign: Campaign, members: frozenset[AgentId], other_queues: frozenset[QueueId], pacing: Pacing
+    ) -> None:
         self.campaign = campaign
         self.members = members
+        self.other_queues = other_queues
         self.pacing = pacing
         self.since: dict[AgentState, dict[AgentId, int]] = {state: {} for state in AgentState}
 
@@ -41,6 +46,14 @@ class Crew:
     def leave(self, agent: Agent, state: AgentState) -> bool:
         """Take him out of a state he was in; False when he was not in it as a member of this crew."""
         return self.since[state].pop(agent.profile.id, None) is not None
+
+    def learn(self, lesson: Lesson, now: int, age_us: int) -> None:
+        """One of them ended a talk or its wrap-up."""
+        self.pacing.learn(lesson, now, age_us)
+        if lesson is Lesson.TALKED:
+            mean, wrap_up_s = self.campaign.handle_s, self.campaign.policy.wrap_up_s or 0.0
+            seconds = age_us / SECOND + wrap_up_s
+            self.campaign.handle_s = mean + (seconds - mean) / HANDLE_MEMORY if mean else seconds
 
     @property
     def talking(self) -> list[int]:
@@ -90,7 +103,15 @@ class Crews:
         for crew in self.all():
             crew.campaign.pace_at = min(crew.campaign.pace_at, now)
             if crew.leave(agent, old) and old in _LESSONS:
-                crew.pacing.learn(_LESSONS[old], now, now - agent.since)
+                crew.learn(_LESSONS[old], now, now - agent.since)
+
+    def arrived(self, queue_id: QueueId, now: int) -> None:
+        """A caller entered a queue: some campaigns' agents may have to serve it."""
+        if self._state.campaigns:
+            for crew in self.all():
+                if queue_id in crew.other_queues:
+                    crew.campaign.inbound.arrived(now)
+                    crew.campaign.pace_at = min(crew.campaign.pace_at, now)
 
     def seat(self, agent: Agent) -> None:
         """After `moved`, when his state has its new beginning."""
@@ -107,10 +128,18 @@ class Crews:
             known = old.get(campaign_id)
             same = known is not None and known.campaign is campaign and known.campaign.policy is campaign.policy
             pacing = known.pacing if known and same else self._make_pacing(campaign.policy, campaign.learnt)
-            crew = Crew(campaign, self._members(campaign), pacing)
+            members = self._members(campaign)
+            crew = Crew(campaign, members, self._other_queues(campaign, members), pacing)
             for agent in self._state.agents.values():
                 crew.seat(agent)
             self._crews[campaign_id] = crew
+
+    def _other_queues(self, campaign: Campaign, members: frozenset[AgentId]) -> frozenset[QueueId]:
+        """The queues without a campaign that these agents serve too."""
+        own = {each.policy.queue_id for each in self._state.campaigns.values()}
+        profiles = [self._state.agents[each].profile for each in members]
+        others = [queue for queue in self._state.queues.values() if queue.id not in own]
+        return frozenset(queue.id for queue in others if any(may_serve(each, queue) for each in profiles))
 
     def _members(self, campaign: Campaign) -> frozenset[AgentId]:
         queue = self._state.queues.get(campaign.policy.queue_id)

@@ -86,6 +86,10 @@ class Line:
         queue_id, rank = self._ranks.get(interaction.id, (None, None))
         return 1 if queue_id is None or rank is None else bisect_left(self._queues[queue_id], rank, key=_RANK) + 1
 
+    def length(self, queue_id: QueueId) -> int:
+        """How many wait in this queue."""
+        return len(self._queues.get(queue_id, ()))
+
     def everybody(self) -> tuple[Interaction, ...]:
         """All of all queues, first to be served first."""
         return tuple(interaction for _, interaction in merge(*self._queues.values()))

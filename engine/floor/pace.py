@@ -6,7 +6,7 @@ All facts of one instant are taken in before it is decided, once: whatever may c
 
 from __future__ import annotations
 
-from engine.dialer import governor, trunks
+from engine.dialer import blending, governor, trunks
 from engine.dialer.governor import Grant
 from engine.dialer.pacing import DECIDE_EVERY_US, Sight
 from engine.domain.agent import AgentState
@@ -22,6 +22,7 @@ from engine.floor.step import Step
 
 BOOK_EVERY = 2 * SECOND
 TELL_EVERY = 5 * SECOND
+USUAL_HANDLE_S = 150.0
 USUAL_RING_S = 11.0
 """From dialling to an answer, where nothing better is known."""
 
@@ -113,9 +114,10 @@ def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
     waiting = [each for each in campaign.answered if _waits(step, each)] if campaign.answered else ()
     free = sum(1 for agent_id in crew.since[AgentState.AVAILABLE] if step.state.agents[agent_id].can_take())
     tokens = attempts.own_limits(campaign.policy)
+    inbound = campaign.inbound.rate(step.now)
     return Sight(
         now=step.now,
-        free=free,
+        free=max(0, free - _reserve(step, campaign, crew, inbound)),
         waiting=len(waiting),
         ringing=list(campaign.ringing.values()),
         talking=crew.talking,
@@ -123,9 +125,18 @@ def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
         staffed=crew.staffed,
         paused=len(crew.since[AgentState.NOT_READY]),
         lines=trunks.room(tokens, campaign.tokens, step.now),
-        inbound_rate=_rival_rate(step, campaign) if len(step.state.campaigns) > 1 else 0.0,
+        inbound_rate=inbound + (_rival_rate(step, campaign) if len(step.state.campaigns) > 1 else 0.0),
         allowance=governor.allowance(budgets=campaign.policy.budgets, book=campaign.book),
     )
+
+
+def _reserve(step: Step, campaign: Campaign, crew: Crew, inbound: float) -> int:
+    """How many free agents are kept for callers, so that their queues keep the strictest of their service levels."""
+    if not inbound or not crew.other_queues:
+        return 0
+    within_s = min(step.state.queues[each].service_level_s for each in crew.other_queues)
+    waiting = sum(step.line.length(each) for each in crew.other_queues)
+    return blending.reserve(inbound, campaign.handle_s or USUAL_HANDLE_S, crew.staffed, (0.8, within_s), waiting)
 
 
 def _waits(step: Step, attempt_id: str) -> bool:

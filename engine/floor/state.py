@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.dialer.blending import Arrivals
 from engine.dialer.governor import Book
 from engine.dialer.modes import Learnt
 from engine.dialer.trunks import TrunkState
@@ -173,6 +174,10 @@ class Campaign(msgspec.Struct, kw_only=True, omit_defaults=True):
     """When each live answer that has no agent yet was given."""
     up: int = 0
     """Lines in use, talks and messages too."""
+    inbound: Arrivals = msgspec.field(default_factory=Arrivals)
+    """Callers who come to the same agents by other queues."""
+    handle_s: float = 0.0
+    """Talk and wrap-up of one call of these agents, a fading mean; 0 before the first."""
     tokens: TrunkState = msgspec.field(default_factory=TrunkState)
     """The campaign's own limit of lines and calls per second."""
     reason: str = ""

@@ -38,6 +38,7 @@ def enter(step: Step, interaction: Interaction, want: WantQueue) -> bool:
     step.publish(InteractionQueued(**step.about(interaction), queue_id=queue.id, priority=interaction.priority))
     watch(step, interaction)
     release_to_hold(step, interaction)
+    step.crews.arrived(queue.id, step.now)
     return True
 
 
