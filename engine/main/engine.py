@@ -21,7 +21,7 @@ from engine.bus.connection import BrokerAddress
 from engine.bus.link import LinkReport, MqttLink
 from engine.bus.topics import Announcer
 from engine.domain.agent import AgentState
-from engine.domain.commands import AnyCommand, Release
+from engine.domain.commands import AnyCommand, Dial, Release
 from engine.domain.events import AnyEvent, InteractionEnded
 from engine.domain.facts import DrainStarted, EngineStarted
 from engine.domain.values import SECOND
@@ -31,15 +31,20 @@ from engine.main import belief, switch, timekeeping
 from engine.main.catching_up import CatchingUp
 from engine.main.definitions import PhoneCredentials, read_flows, refresh, texts
 from engine.main.missed import MissedCalls
+from engine.main.outbound import OPT_OUTS_BACK_US, OutboundDesk
 from engine.main.rescue import RescueDesk
 from engine.runtime.clock import Clock
 from engine.runtime.loop import FloorLoop
 from engine.runtime.ports import Telephony
 from engine.settings import Settings
+from engine.store.budgets import Budgets
 from engine.store.clerk import Clerk
 from engine.store.database import Database, open_database
 from engine.store.definitions import Definitions
+from engine.store.dnc import DoNotCallList
 from engine.store.journal import Journal
+from engine.store.leads import Leads
+from engine.store.ledger import Ledger
 from engine.store.outbox import Outbox
 from engine.store.projector import Projector, no_topics
 from engine.store.rescue import Rescue
@@ -74,12 +79,14 @@ class Engine:
     recordings: Recordings
     rescue: RescueDesk
     missed: MissedCalls
+    outbound: OutboundDesk
 
     def __init__(self, settings: Settings, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.settings = settings
         self._snapshot_every = snapshot_every
         self._snapshot_seq = 0
         self._hurried = False
+        self._away_since = 0
         self.mqtt: MqttLink | None = None
         self.mqtt_report: LinkReport | None = None
         self.broker: EmbeddedBroker | None = None
@@ -152,6 +159,7 @@ class Engine:
                 mend="Restore the journal's last files: the fact tables (or a snapshot) are newer than it is.",
             )
         self.floor = restored.floor
+        self._away_since = self.floor.state.now
         self._snapshot_seq = restored.snapshot_seq
 
     async def _tell_tables_again(self, upto: int) -> None:
@@ -171,7 +179,18 @@ class Engine:
         relay = _Relay()
         credentials = PhoneCredentials(self.definitions, clock.now)
         self.loop = FloorLoop(self.floor, clock, self.clerk, relay, (self._on_event,))
-        self.switch = switch.build(settings, self.floor, self.loop, self.vault, credentials)
+        self.outbound = OutboundDesk(
+            Leads(self.database),
+            Ledger(self.database),
+            Budgets(self.database),
+            DoNotCallList(self.database, self.vault),
+            settings.asterisk.cel,
+            self.floor,
+            self.loop,
+            clock.now,
+        )
+        desk = self.outbound
+        self.switch = switch.build(settings, self.floor, desk, self.vault, credentials, desk.intend)
         self.recordings = Recordings(
             settings.asterisk.recordings,
             is_live=lambda interaction_id: self.floor.interaction(interaction_id) is not None,
@@ -183,7 +202,7 @@ class Engine:
         self.missed = MissedCalls(
             settings.asterisk.cel, self.database, self.floor, self.loop, telephony, self.floor.state.now
         )
-        relay.telephony, relay.recordings = self.switch.telephony, self.recordings
+        relay.telephony, relay.recordings, relay.outbound = self.switch.telephony, self.recordings, desk
         self._seat_board()
 
     def _seat_board(self) -> None:
@@ -259,6 +278,8 @@ class Engine:
         self.loop.handle(EngineStarted(version=VERSION, epoch=self.floor.state.epoch + 1))
         await refresh(self.definitions, self.settings.paths.flows, self.floor, self.loop)
         await self.rescue.look()
+        await self.outbound.look_up_open()
+        await self.outbound.look_up_opt_outs(self._away_since - OPT_OUTS_BACK_US)
         await self.recordings.look_at_disk()
         await self._speak_ahead()
 
@@ -360,9 +381,12 @@ class _Relay:
 
     telephony: Telephony
     recordings: Recordings
+    outbound: OutboundDesk
 
     def start(self, command: AnyCommand) -> None:
-        if isinstance(command, Release) and command.record and not self.recordings.may_record():
+        if self.outbound.start(command):
+            return
+        if isinstance(command, Release | Dial) and command.record and not self.recordings.may_record():
             command = msgspec.structs.replace(command, record="")  # type: ignore[type-var]
         self.telephony.start(command)
 

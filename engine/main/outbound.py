@@ -1,4 +1,4 @@
-"""What campaigns need of the store and of Asterisk's log: leads, INTENT, the ledger's sums, the fate of a lost call.
+"""What campaigns need of the store: leads, INTENT, the ledger's sums, opt-outs.
 
 Nothing is decided here. Each command is carried out by a task of its own and answered by a fact; a store that is away
 answers nothing, and the floor then dials nothing.
@@ -14,8 +14,7 @@ from typing import Any
 import structlog
 
 from engine.asterisk import cel
-from engine.domain.campaign import AttemptId
-from engine.domain.commands import AnyCommand, ClaimLeads, Dial, ReadBook, ReturnLeads, Trace
+from engine.domain.commands import AnyCommand, ClaimLeads, Dial, ReadBook, ReturnLeads
 from engine.domain.facts import (
     AnyFact,
     AttemptFound,
@@ -38,14 +37,11 @@ from engine.store.ledger import Intent, Ledger
 log = structlog.get_logger(__name__)
 
 SETTLE_EVERY_S = 0.5
-TRACE_EVERY_S = 1.0
-"""Several lost calls are looked for in one reading of the log."""
-TRACE_AGAIN_S = 5.0
 KEEP_TRYING_S = 0.5
 
 
 class OutboundDesk:
-    """Carries out `ClaimLeads`, `ReturnLeads`, `ReadBook` and `Trace`; writes the INTENT of a `Dial`; keeps opt-outs.
+    """Carries out `ClaimLeads`, `ReturnLeads` and `ReadBook`; writes the INTENT of a `Dial`; keeps opt-outs.
 
     It stands between the edges and the loop as their sink: an opt-out is in the do-not-call list before the floor hears
     of it.
@@ -71,15 +67,15 @@ class OutboundDesk:
         self._sink = sink
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lost: dict[AttemptId, None] = {}
-        self._tracing: asyncio.Task[None] | None = None
 
     def put(self, fact: AnyFact) -> None:
         """Hand a fact on to the floor."""
         if isinstance(fact, OptedOut):
             self._spawn(self._opt_out(fact))
-        else:
-            self._sink.put(fact)
+            return
+        if isinstance(fact, AttemptTraced) and fact.opted_out_at:
+            self._spawn(self._opt_out(OptedOut(attempt_id=fact.attempt_id, at=fact.opted_out_at)))
+        self._sink.put(fact)
 
     def start(self, command: AnyCommand) -> bool:
         """Begin to carry out one command; False when it is none of ours. `Dial` comes by `intend`."""
@@ -90,10 +86,6 @@ class OutboundDesk:
                 self._spawn(self._give_back(command))
             case ReadBook():
                 self._spawn(self._read_book(command))
-            case Trace():
-                self._lost[command.attempt_id] = None
-                if self._tracing is None or self._tracing.done():
-                    self._tracing = self._spawn(self._trace())
             case _:
                 return False
         return True
@@ -180,32 +172,6 @@ class OutboundDesk:
             log.warning("the ledger cannot be read", campaign_id=command.campaign_id, why=away.what)
             return
         self._sink.put(BookRead(at=at, campaign_id=command.campaign_id, tallies=tallies))
-
-    async def _trace(self) -> None:
-        """Look for the lost in the log, again until each is found or the floor has given it up."""
-        while self._lost:
-            await asyncio.sleep(TRACE_EVERY_S)
-            asked = tuple(self._lost)
-            try:
-                found = await asyncio.to_thread(cel.trace, self._channel_log, asked)
-            except OSError as missing:
-                log.warning("calls cannot be looked up", why=str(missing))
-                found = []
-            for fact in found:
-                await self._tell_traced(fact)
-            for attempt_id in asked:
-                if attempt_id not in self._floor.state.attempts:
-                    self._lost.pop(attempt_id, None)
-            if self._lost:
-                await asyncio.sleep(TRACE_AGAIN_S)
-
-    async def _tell_traced(self, fact: AttemptTraced) -> None:
-        if fact.dialled and not fact.ended_at:
-            return  # its end is not written yet, or never will be: the floor waits a minute and no longer
-        if fact.opted_out_at:
-            await self._opt_out(OptedOut(attempt_id=fact.attempt_id, at=fact.opted_out_at))
-        self._lost.pop(fact.attempt_id, None)
-        self._sink.put(fact)
 
     async def _opt_out(self, fact: OptedOut) -> None:
         """Durable before anybody hears of it; tried until it is."""

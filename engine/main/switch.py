@@ -11,12 +11,13 @@ from engine.agi.server import AgiServer
 from engine.ami.client import AmiClient, LinkState
 from engine.ami.link import AmiAddress
 from engine.asterisk.channels import Channels, Minting
+from engine.asterisk.dialling import Intend
 from engine.asterisk.numbers import Numbering
 from engine.asterisk.phone_desk import Credentials, Desk
 from engine.asterisk.prompts import PromptLibrary
 from engine.asterisk.sessions import Sessions
 from engine.asterisk.sounds import PromptSounds
-from engine.asterisk.telephony import Telephony
+from engine.asterisk.telephony import Outbound, Telephony
 from engine.domain.agent import AgentState
 from engine.domain.values import AgentId, InteractionId, LegId
 from engine.floor import Floor, agents
@@ -41,7 +42,9 @@ class Switch(NamedTuple):
         return next((link.trouble for link in down if link.trouble), "not connected yet")
 
 
-def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, credentials: Credentials) -> Switch:
+def build(
+    settings: Settings, floor: Floor, sink: FactSink, vault: Vault, credentials: Credentials, intend: Intend
+) -> Switch:
     """Wire the edge to the floor's read side and to the sink of its facts. Nothing is started."""
     asterisk = settings.asterisk
 
@@ -94,7 +97,8 @@ def build(settings: Settings, floor: Floor, sink: FactSink, vault: Vault, creden
         links.append(AmiClient(address, name=f"AMI link for {name}", **wishes))
         return links[-1]
 
-    return Switch(Telephony(link, channels, sessions, sink), agi, prompts, tuple(links))
+    outbound = Outbound(intend=intend, sounds=sounds, record=asterisk.cel)
+    return Switch(Telephony(link, channels, sessions, sink, outbound=outbound), agi, prompts, tuple(links))
 
 
 def who_is_at(floor: Floor, endpoint: str) -> AgentId | None:
