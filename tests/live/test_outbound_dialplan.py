@@ -221,13 +221,13 @@ async def test_a_recording_begins_with_the_talk(site: Site) -> None:
     async with engine(site):
         agent = await idle_agent(site)
     called = number(Persona.PERSON, next(_serial), ring_s=0.25, talk_s=3)
-    attempt = await dial(site, called, CW_RECORD="rec_out_1")
+    attempt = await dial(site, called, CW_RECORD="att_X.1_1")
     await bridge(site, await told(site, attempt, "answered"), agent)
     await over(site, called)
     folder = site.asterisk.recordings
-    await written(folder / "rec_out_1-in.wav")
-    assert tone_s(folder / "rec_out_1-in.wav", 1300) > 2.0
-    assert tone_s(folder / "rec_out_1-out.wav", AGENT_TONE) > 2.0
+    await written(folder / "att_X.1_1-in.wav")
+    assert tone_s(folder / "att_X.1_1-in.wav", 1300) > 2.0
+    assert tone_s(folder / "att_X.1_1-out.wav", AGENT_TONE) > 2.0
 
 
 @pytest.mark.parametrize(
