@@ -3,8 +3,8 @@
 Answers come sooner than failures, so that counting what has ended would believe every rise too much. Instead each
 dial earns *exposure* while it ages: the share of answers that would have come by then. Answers over exposure is
 unbiased at any moment, whatever still rings, and sees a change as soon as the ring times allow. Both fade with the
-exposure of `MEMORY` dials. Two CUSUM charts (Page 1954) on the Poisson likelihood ratio watch for a step up or down; one
-that fires leaves only what was seen since the step began.
+exposure of `MEMORY` dials. Two CUSUM charts (Page 1954) on the Poisson likelihood ratio watch for a step up or down;
+one that fires leaves only what was seen since the step began.
 """
 
 from __future__ import annotations
@@ -24,28 +24,32 @@ PRIOR_DIALS = 15.0
 _STEPS = 128
 _RISE = 1.6
 _ALARM = 6.0
+_KNOWN = 50.0
+"""Exposure below which nothing is firm enough to have changed."""
 _LEAST, _MOST = 0.005, 0.98
 
 
 class Chart(msgspec.Struct):
-    """One CUSUM chart, and what was seen since it last stood at zero."""
+    """One CUSUM chart: `score`, and what was seen since it last stood at zero, against the rate believed then."""
 
     factor: float
+    rate: float = 0.0
     score: float = 0.0
     answers: float = 0.0
     exposure: float = 0.0
 
-    def see(self, answers: float, exposure: float, expected: float) -> bool:
-        """Whether these answers, where `expected` were, make the step certain enough."""
-        self.score += answers * math.log(self.factor) - (self.factor - 1.0) * expected
+    def see(self, answers: float, exposure: float, rate: float) -> bool:
+        """Whether these answers, where `rate` was believed, make the step certain enough."""
+        if self.score <= 0.0:
+            self.restart(rate)
+        self.score += answers * math.log(self.factor) - (self.factor - 1.0) * self.rate * exposure
         self.answers += answers
         self.exposure += exposure
-        if self.score <= 0.0:
-            self.clear()
         return self.score >= _ALARM
 
-    def clear(self) -> None:
+    def restart(self, rate: float) -> None:
         """Nothing is suspected."""
+        self.rate = rate
         self.score = self.answers = self.exposure = 0.0
 
 
@@ -112,18 +116,22 @@ class AnswerRate(msgspec.Struct):
         self.fresh = 0
 
     def _weigh(self, answers: float, exposure: float) -> None:
-        expected = self.mean * exposure
+        rate, known = self.mean, self.exposure >= _KNOWN
         keep = math.exp(-exposure / MEMORY)
         self.answers = self.answers * keep + answers
         self.exposure = self.exposure * keep + exposure
-        for chart in (self.rise, self.fall):
-            if chart.see(answers, exposure, expected):
-                self.answers, self.exposure = chart.answers, max(chart.exposure, 1.0)
-                self.prior = min(max(chart.answers / self.exposure, _LEAST), _MOST)
-                self.steps += 1
-                self.rise.clear()
-                self.fall.clear()
+        for chart in (self.rise, self.fall) if known else ():
+            if chart.see(answers, exposure, rate):
+                self._step(chart)
                 break
+
+    def _step(self, chart: Chart) -> None:
+        """Begin anew from what was seen since the step."""
+        self.answers, self.exposure = chart.answers, max(chart.exposure, 1.0)
+        self.prior = min(max(self.answers / self.exposure, _LEAST), _MOST)
+        self.steps += 1
+        for each in (self.rise, self.fall):
+            each.restart(self.mean)
 
 
 def increments(answered_cdf: Floats) -> Floats:

@@ -11,8 +11,9 @@ from engine.dialer.hazards import Clocks, Histogram, lognormal, mixed
 from engine.domain.campaign import CampaignPolicy
 
 LEAST_PRICE, MOST_PRICE = 5e-4, 0.5
-_LEARNING_RATE = 0.03
-_MOST_BIAS = 3.0
+_LEARNING_RATE = 0.05
+_FIRST_CORRECTION = -0.3
+_MOST_CORRECTION = 3.0
 _PRIOR_WEIGHT = 12.0
 
 
@@ -24,7 +25,7 @@ class Price(msgspec.Struct):
     allows and rises when fewer were: log correction += rate x (target - abandoned), for each live answer.
     """
 
-    correction: float = 0.0
+    correction: float = _FIRST_CORRECTION
     target: float = 0.0
     answers: int = 0
     abandoned: int = 0
@@ -39,7 +40,7 @@ class Price(msgspec.Struct):
         self.answers += 1
         self.abandoned += abandoned
         moved = self.correction + _LEARNING_RATE * (self.target - abandoned)
-        self.correction = min(max(moved, -_MOST_BIAS), _MOST_BIAS)
+        self.correction = min(max(moved, -_MOST_CORRECTION), _MOST_CORRECTION)
 
 
 class Learnt(msgspec.Struct):

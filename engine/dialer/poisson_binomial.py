@@ -2,8 +2,8 @@
 
 A *balance* is `base` plus such variables: agents who become free, calls that have not answered yet. The question is
 always the same: how likely is it that the balance is zero or less, with `others` more calls dialled beside? Two
-answers: `ExactBalance` inverts the characteristic function by a discrete Fourier transform (Hong 2013, "On computing the
-distribution function for the Poisson binomial distribution"), `NormalBalance` is the normal approximation with
+answers: `ExactBalance` inverts the characteristic function by a discrete Fourier transform (Hong 2013, "On computing
+the distribution function for the Poisson binomial distribution"), `NormalBalance` is the normal approximation with
 continuity and skewness corrections (the "refined normal approximation" in the same paper).
 
 All arrays run over horizons in their last or only axis, shape (horizons,).
@@ -96,15 +96,14 @@ class ExactBalance:
         return clipped
 
 
-_ROOM = 8
+_ROOM = 4.0
 """Values below the mean that must have room in the transform, in standard deviations."""
 
 
 def _points(most: int, base: int, chances: Floats, idle: Floats, arrivals: Floats | None) -> int:
     """How long the transform must be: what falls below its window would be taken for a large balance."""
-    last = chances[:, -1]
-    mean = base + float(last.sum())
-    variance = float((last * (1.0 - last)).sum()) + 2.0 + float(idle[-1] * (1.0 - idle[-1])) * 4.0
+    mean = base + float(chances.sum(axis=0).min())
+    variance = 0.25 * len(chances) + 2.0 + float(idle[-1] * (1.0 - idle[-1])) * 4.0
     if arrivals is not None:
         mean -= float(arrivals[-1])
         variance += float(arrivals[-1])
