@@ -40,7 +40,7 @@ MAX_MESSAGE: Final = 256 * 1024  # bytes of one message we are willing to read
 GREETING: Final = b"Asterisk Call Manager/"
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}(\([a-z]{0,16}\))?(=[A-Za-z0-9_.+-]*)?")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}(\([a-z]{0,16}\))?(=[A-Za-z0-9_.+*#/-]*)?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _REPEATABLE: Final = frozenset({"output", "variable", "chanvariable"})  # Asterisk gives these many times in one message
 
@@ -163,7 +163,7 @@ def _encode_line(action: str, name: str, value: str) -> bytes:
         raise AmiUnencodable("a control character (line end, NUL, …) in the value", where=where, mend="remove it")
     if name.lower() == "variable" and not _VARIABLE.fullmatch(value):
         raise AmiUnencodable(
-            "a channel variable may hold only letters, digits, '_', '.', '+', '-'",
+            "a channel variable may hold only letters, digits and '_', '.', '+', '-', '*', '#', '/'",
             where=where,
             mend="send an opaque id and look the data up by it",
         )

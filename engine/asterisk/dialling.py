@@ -79,6 +79,8 @@ class Dialling:
     async def dial(self, command: Dial) -> bool:
         """Dial one number. False when Asterisk did not say whether it took the call: the next comparison shows it."""
         attempt_id = command.attempt_id
+        if self._begun(attempt_id):
+            return True
         if not self._up():
             self._failed(attempt_id, "Asterisk is out of sight")
             return True
@@ -94,8 +96,18 @@ class Dialling:
         except CallwrightError as failed:
             self._failed(attempt_id, str(failed))
             return True
+        if self._begun(attempt_id):
+            return True
         self._channels.expect_called(attempt_id, command.ring_s)
         return await self._originate(attempt_id, action)
+
+    def _begun(self, attempt_id: AttemptId) -> bool:
+        """Whether it is dialled already, or was: then there is nothing to be told of a second time."""
+        leg = LegId(attempt_id)
+        begun = leg in self._channels.known or self._channels.is_dead(leg)
+        if begun:
+            log.error("asked to dial an attempt a second time", attempt_id=attempt_id)
+        return begun
 
     async def _originate(self, attempt_id: AttemptId, action: Action) -> bool:
         try:

@@ -2,7 +2,8 @@
 
 It does what Asterisk 22 does where the engine can see it, in the order and with the header names of
 main/manager_channels.c, manager_bridges.c and manager.c, and plays the part of our dialplan after a leg answers or
-leaves a bridge (contexts `callwright-agents` idle and ondemand). It is not a copy of Asterisk: no media, no dialplan.
+leaves a bridge (contexts `callwright-agents` idle and ondemand, `callwright-dial` answered and message). It is not a
+copy of Asterisk: no media, no dialplan, no timers.
 """
 
 from collections.abc import Callable, Iterable
@@ -42,6 +43,7 @@ class Leg(msgspec.Struct):
     bridge: str = ""
     variables: dict[str, str] = {}
     action_id: str = ""  # of the Originate that made it, until that is answered for
+    goes_to: tuple[str, str] = ("", "")  # context and exten of an originated trunk leg, once it is answered
 
     def headers(self) -> Headers:
         """The channel snapshot as every channel event carries it."""
@@ -89,6 +91,7 @@ class AsteriskModel:
         self.legs: dict[str, Leg] = {}
         self.bridges: dict[str, Bridge] = {}
         self.devices: dict[str, str] = {}  # device -> state, e.g. PJSIP/agent1 -> NOT_INUSE
+        self.endpoints: set[str] | None = None  # trunks that can be dialled; None: every one
         self.started = clock()
         self._tell = tell
         self._clock = clock
@@ -117,16 +120,24 @@ class AsteriskModel:
         self._state(leg, 6)
         if leg.action_id:
             self._originated(leg, 4)
+            if leg.goes_to[0]:
+                leg.context, leg.exten = leg.goes_to
             self._dialplan(leg)
 
-    def hangup(self, uniqueid: str, cause: int = 16) -> None:
-        """A leg ends, by whoever's wish; the other leg of its bridge goes on in the dialplan."""
+    def sound(self, uniqueid: str) -> None:
+        """Sound comes from a leg that rings, before it is answered (main/dial.c; only its Dest headers matter)."""
+        dest = [(f"Dest{name}", value) for name, value in self.leg(uniqueid).headers()]
+        self._event("DialState", "call,all", [*dest, ("DialStatus", "PROGRESS")])
+
+    def hangup(self, uniqueid: str, cause: int = 16, sip: int = 0) -> None:
+        """A leg ends, by whoever's wish; the other leg of its bridge goes on in the dialplan. `sip`: final status."""
         leg = self.leg(uniqueid)
         other = self._leave(leg)
         del self.legs[uniqueid]
         if leg.action_id:
             self._originated(leg, REASONS.get(cause, 1))  # 22.10.1 says this before the Hangup
         extra = [("Cause", str(cause)), ("Cause-txt", CAUSES.get(cause, "Unknown"))]
+        extra += [("TechCause", str(sip))] if sip else []
         self._event("Hangup", "call,all", leg.headers() + extra)
         if other is not None:
             self._unbridged(other)
@@ -179,14 +190,19 @@ class AsteriskModel:
         self._counter += 1
         uniqueid = action.get("ChannelId") or f"{int(self.started)}.{self._counter}"
         channel = action["Channel"]
-        name = f"{channel.partition('@')[0]}-{self._counter:08x}"
+        number_at, _, trunk = channel.partition("@")
+        name = f"{f'PJSIP/{trunk}' if trunk else number_at}-{self._counter:08x}"
         number = action.get("CallerID").partition("<")[2].rstrip(">")
-        if uniqueid in self.legs:
-            ghost = Leg(uniqueid, channel, number, "", action.get("Context"), action.get("Exten"), uniqueid)
+        unknown = bool(trunk) and self.endpoints is not None and trunk not in self.endpoints
+        if uniqueid in self.legs or unknown:
+            ghost = Leg("<null>", channel, number, "", action.get("Context"), action.get("Exten"), uniqueid)
             ghost.action_id = action["ActionID"]
             self._originated(ghost, 0)
             return None
-        leg = self._new(uniqueid, name, number, "", action.get("Context"), action.get("Exten"))
+        place = (action.get("Context"), action.get("Exten"))
+        at_first = ("callwright-inbound", "s") if trunk else place  # a trunk's leg is in its endpoint's context
+        leg = self._new(uniqueid, name, number, "", *at_first)
+        leg.goes_to = place if trunk else ("", "")
         leg.action_id = action["ActionID"]
         leg.variables.update(value.partition("=")[::2] for value in action.get_all("Variable"))
         self._event("Newchannel", "call,all", leg.headers())
@@ -257,7 +273,7 @@ class AsteriskModel:
 
     def _unbridged(self, leg: Leg) -> None:
         """A leg whose partner went goes on in the dialplan."""
-        if leg.context == "callwright-agents" and leg.exten == "ondemand":
+        if (leg.context, leg.exten) == ("callwright-agents", "ondemand") or leg.context == "callwright-dial":
             self.hangup(leg.uniqueid)
         else:
             self._dialplan(leg)
@@ -267,6 +283,10 @@ class AsteriskModel:
         phase = {"idle": "idle", "ondemand": "ringed"}.get(leg.exten, "")
         if leg.context == "callwright-agents" and phase and leg.state == 6:
             self.user_event(leg.uniqueid, phase)
+        if leg.context == "callwright-dial":
+            self.user_event(leg.uniqueid, "answered")
+            if leg.exten == "message":
+                self.user_event(leg.uniqueid, "message")
 
     def _originated(self, leg: Leg, reason: int) -> None:
         """The event OriginateResponse, which comes once for each Originate."""

@@ -109,9 +109,9 @@ class AmiPeer:
         """The leg is answered; an originated agent leg then says `idle` or `ringed`."""
         self.model.answer(uniqueid)
 
-    def hangup(self, uniqueid: str, cause: int = 16) -> None:
-        """The leg ends from its own side; `cause` 17 is busy, 19 no answer, 21 rejected."""
-        self.model.hangup(uniqueid, cause)
+    def hangup(self, uniqueid: str, cause: int = 16, sip: int = 0) -> None:
+        """The leg ends from its own side; `cause` 17: busy, 19: no answer, 21: rejected; `sip`: its final status."""
+        self.model.hangup(uniqueid, cause, sip)
 
     def user_event(self, uniqueid: str, phase: str) -> None:
         """The dialplan reports a phase of this leg: hold, idle, ringed, …"""
@@ -234,7 +234,7 @@ class AmiPeer:
 
     def _unanswered(self, leg: Leg) -> None:
         if leg.action_id and self.model.legs.get(leg.uniqueid) is leg:
-            self.model.hangup(leg.uniqueid, 19)
+            self.model.hangup(leg.uniqueid, 19, 480)
 
 
 class _Session(asyncio.Protocol):
