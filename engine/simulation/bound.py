@@ -5,8 +5,9 @@ probability `answer_rate`; dials cost nothing and are never taken back. Its stat
 k ringing). Unknown are y(x, k), the share of time in each state, and z(x, k), how often per handle time one more call
 is dialled there; both are tied by the balance of flows. The most of sum y x min(x, agents) / agents, with at most `cap`
 of the answered abandoned, is exact over all randomised rules that may depend on the whole past (Puterman 1994, ch. 8;
-Altman 1999), but for the number of lines, which is enlarged until hardly any time is spent at its end. An answer that
-finds nobody free waits an exponential time of mean `wait_s` and is abandoned; with `wait_s` 0 it is at once.
+Altman 1999), but for the states left out: many more ringing, waiting or idle than are ever reached. The edge is moved
+until hardly any time is spent on it. An answer that finds nobody free waits an exponential time of mean `wait_s` and is
+abandoned; with `wait_s` 0 it is at once.
 
 It is a *reference*: no bound where talk or ring ages tell something, and one that fails faster than real ring-outs do.
 """
@@ -36,8 +37,9 @@ MODEL_VERSION = 1
 """Counts up whenever the programme or its truncation changes: what an older one found is worked out again."""
 
 _MOST_STATES = 60_000
-_AT_THE_END = 2e-4
-"""At most this share of the time may be spent with as many calls as the programme knows, or it is made larger."""
+_ON_THE_EDGE = 2e-4
+"""At most this share of the time may be spent on each edge of the states that are known, or it is moved."""
+_TRIES = 12
 
 
 class Reference(Value):
@@ -89,13 +91,12 @@ def bound(
     known = _Known(cache or _cache_file())
     key = ",".join(f"{value:.9g}" for value in (agents, answer_rate, handle_s, ring_s, cap, wait_s))
     found = known.get(key)
-    if found is None:
-        reference = _solve_until_wide_enough(agents, answer_rate, ring_s / handle_s, cap, wait_s / handle_s)
-        if reference.utilisation is None:
-            return reference
+    if found is not None:
+        return Reference(utilisation=found)
+    reference = _solve_until_wide_enough(agents, answer_rate, ring_s / handle_s, cap, wait_s / handle_s)
+    if reference.utilisation is not None:
         known.put(key, reference.utilisation)
-        return reference
-    return Reference(utilisation=found)
+    return reference
 
 
 # --- where the model fits ---------------------------------------------------------------------------------------------
@@ -135,45 +136,56 @@ def _check(agents: int, answer_rate: float, handle_s: float, ring_s: float, cap:
 
 @dataclass(frozen=True)
 class _Model:
-    """One programme. `most` calls are handled or wait at once, `lines` ring at once."""
+    """One programme. From `least` to `most` calls are handled or wait, up to `lines` ring."""
 
     agents: int
     answer_rate: float
     ring: float
     cap: float
     wait: float
+    least: int
     most: int
     lines: int
 
     @property
     def states(self) -> int:
-        return (self.most + 1) * (self.lines + 1)
+        return (self.most - self.least + 1) * (self.lines + 1)
 
 
 @dataclass(frozen=True)
 class _Solved:
+    """The optimum, and the shares of time on the edges of the states: fewest busy, most waiting, most ringing."""
+
     utilisation: float
-    at_the_end: float
+    idle_edge: float
+    queue_edge: float
+    lines_edge: float
 
 
 def _solve_until_wide_enough(agents: int, answer_rate: float, ring: float, cap: float, wait: float) -> Reference:
     needed = agents * ring / answer_rate  # ringing on average where all agents are always busy
-    lines = needed + 4 * math.sqrt(needed) + 3 / answer_rate + 4
+    lines = needed + 4.5 * math.sqrt(needed) + 5 / answer_rate + 4
     queue = 4 + 1.2 * math.sqrt(agents * (1 + wait / ring)) if wait else 0.0
-    while True:
-        model = _Model(agents, answer_rate, ring, cap, wait, agents + int(queue), int(lines))
+    idle = 8 + 2.5 * math.sqrt(agents)
+    for _ in range(_TRIES):
+        least, most = max(0, agents - int(idle)), agents + int(queue)
+        model = _Model(agents, answer_rate, ring, cap, wait, least, most, int(lines))
         if model.states > _MOST_STATES:
             return Reference(utilisation=None, reason=f"more than {_MOST_STATES} states: too many to be worked out")
         solved = _solve(model)
-        if solved is None:
-            return Reference(utilisation=None, reason="the solver of the linear programme gave up")
-        if solved.at_the_end <= _AT_THE_END:
+        if solved is None:  # the solver's numbers went astray, which hangs on luck: ask for a little more
+            lines += 1
+            continue
+        if max(solved.lines_edge, solved.queue_edge, solved.idle_edge) <= _ON_THE_EDGE:
             return Reference(utilisation=round(solved.utilisation, 6))
-        lines, queue = 1.3 * lines, 1.3 * queue
+        lines *= 1.25 if solved.lines_edge > _ON_THE_EDGE else 1
+        queue *= 1.4 if solved.queue_edge > _ON_THE_EDGE else 1
+        idle *= 1.4 if solved.idle_edge > _ON_THE_EDGE else 1
+    return Reference(utilisation=None, reason="the solver of the linear programme gave up")
 
 
 def _solve(model: _Model) -> _Solved | None:
-    """The optimum, and the share of time in states at the end of what the programme knows. None: no method found it."""
+    """Solve one programme; None where no method of the solver could."""
     import numpy as np
     from scipy.optimize import linprog
 
@@ -195,8 +207,12 @@ def _solve(model: _Model) -> _Solved | None:
         )
         if found.status == 0:
             times: NDArray[np.float64] = found.x[: model.states]
-            end = (ringing == model.lines) | ((busy == model.most) if model.wait else False)
-            return _Solved(-float(found.fun), float(times[end].sum()))
+            return _Solved(
+                utilisation=-float(found.fun),
+                idle_edge=float(times[busy == model.least].sum()) if model.least else 0.0,
+                queue_edge=float(times[busy == model.most].sum()) if model.wait else 0.0,
+                lines_edge=float(times[ringing == model.lines].sum()),
+            )
     return None
 
 
@@ -210,13 +226,13 @@ def _flows(model: _Model) -> tuple[NDArray[np.int64], NDArray[np.int64], csr_arr
 
     state = np.arange(model.states)
     width = model.lines + 1
-    busy, ringing = state // width, state % width
+    busy, ringing = model.least + state // width, state % width
     answer = ringing * model.answer_rate / model.ring
     served = np.minimum(busy, model.agents).astype(float)
     given_up = (busy - model.agents).clip(0) / model.wait if model.wait else 0.0
     full = busy == model.most
     moves = (  # from which states, to which, how fast
-        (busy > 0, state - width, served + given_up),
+        (busy > model.least, state - width, served + given_up),
         (ringing > 0, state - 1, ringing * (1 - model.answer_rate) / model.ring + np.where(full, answer, 0.0)),
         ((ringing > 0) & ~full, state - 1 + width, answer),
     )
