@@ -80,13 +80,8 @@ class DoNotCallList:
         """
 
         def work(connection: Connection) -> None:
-            asked = select(_ATTEMPT.c.number, _TOKEN.c.lookup)
-            joined = asked.outerjoin(_TOKEN, _TOKEN.c.id == _ATTEMPT.c.number).where(_ATTEMPT.c.id == attempt_id)
-            row = connection.execute(joined).one_or_none()
-            if row is None:
+            if not keep_opt_out(connection, attempt_id, now):
                 raise NotFound(f"there is no attempt {attempt_id}", where="do-not-call", mend="Name one that was made.")
-            if row.lookup is not None:  # erased meanwhile: then nobody can dial it either
-                _add(connection, row.lookup, row.number, now, "opt-out", attempt_id)
 
         await self._database.write(work)
 
@@ -139,6 +134,16 @@ def unwanted(connection: Connection, numbers: Sequence[str]) -> set[str]:
         listed = select(_TOKEN.c.id).join(_DNC, _DNC.c.lookup == _TOKEN.c.lookup).where(_TOKEN.c.id.in_(part))
         found.update(connection.execute(listed).scalars())
     return found
+
+
+def keep_opt_out(connection: Connection, attempt_id: str, now: int) -> bool:
+    """Put the person on the list whom an attempt called. False when there was no such attempt."""
+    asked = select(_ATTEMPT.c.number, _TOKEN.c.lookup)
+    joined = asked.outerjoin(_TOKEN, _TOKEN.c.id == _ATTEMPT.c.number).where(_ATTEMPT.c.id == attempt_id)
+    row = connection.execute(joined).one_or_none()
+    if row is not None and row.lookup is not None:  # erased meanwhile: then nobody can dial it either
+        _add(connection, row.lookup, row.number, now, "opt-out", attempt_id)
+    return row is not None
 
 
 def _add(connection: Connection, lookup: bytes, number: str, now: int, source: str, by: str) -> int:

@@ -26,6 +26,7 @@ from engine.domain.events import (
     InteractionOffered,
     InteractionQueued,
     OfferFailed,
+    PersonOptedOut,
     TrunkMoved,
 )
 from engine.domain.interaction import InteractionState
@@ -68,6 +69,7 @@ class Changes:
         self.ended: list[AttemptEnded] = []
         """Attempts whose outcome is known: what follows from it must be read before it is written."""
         self.moved: list[CampaignMoved] = []
+        self.opted_out: list[PersonOptedOut] = []
 
     def updates(self) -> dict[Update, list[Columns]]:
         """Return the updates, first to be executed first, and all of them before the inserts."""
@@ -301,6 +303,10 @@ def _attempt_ended(changes: Changes, event: AttemptEnded, _position: int) -> Non
     changes.ended.append(event)
 
 
+def _opted_out(changes: Changes, event: PersonOptedOut, _position: int) -> None:
+    changes.opted_out.append(event)
+
+
 def _campaign_moved(changes: Changes, event: CampaignMoved, position: int) -> None:
     changes.moved.append(event)
     columns = {"campaign_id": event.campaign_id, "state": event.new.value, "reason": event.reason}
@@ -333,6 +339,7 @@ _STEPS: dict[type, Callable[[Changes, Any, int], None]] = {
     AgentMoved: _agent_moved,
     CallbackPromised: _promised,
     AttemptEnded: _attempt_ended,
+    PersonOptedOut: _opted_out,
     CampaignMoved: _campaign_moved,
     TrunkMoved: _trunk_moved,
 }

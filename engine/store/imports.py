@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 from zoneinfo import available_timezones
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 from ulid import ULID
 
 from engine.domain.campaign import CampaignId
@@ -291,21 +291,15 @@ def _write(
         *(_Bad(row.line, "do-not-call", mask(row.number.e164)) for row in good if tokens[row.number.e164] in listed),
     ]
     leads = [row for row in good if tokens[row.number.e164] not in listed]
-    groups = _groups(connection, campaign_id, leads)
-    accepted = 0
-    for row in leads:
-        columns = {
-            "id": f"lead_{ULID()}",
-            "campaign_id": campaign_id,
-            "group_id": groups[row.priority, ",".join(row.number.zones)],
-            "number": tokens[row.number.e164],
-            "segment": row.segment,
-            "state": "new",
-            "attempts": 0,
-            "next_us": now,
-            "import_id": before.import_id,
-        }
-        accepted += connection.execute(insert_new(_LEAD, connection), columns).rowcount
+    known = set(connection.execute(_known(campaign_id, [tokens[row.number.e164] for row in leads])).scalars())
+    news = {tokens[row.number.e164]: row for row in reversed(leads) if tokens[row.number.e164] not in known}
+    if news:
+        groups = _groups(connection, campaign_id, news.values())
+        rows = [
+            _lead(campaign_id, number, row, groups, before.import_id, now) for number, row in reversed(news.items())
+        ]
+        connection.execute(insert_new(_LEAD, connection), rows)
+    accepted = len(news)
     if bad:
         connection.execute(insert_new(_REJECTED, connection), [_rejected(before.import_id, row) for row in bad])
     sums = Imported(
@@ -318,6 +312,26 @@ def _write(
     counted = {"accepted": sums.accepted, "duplicates": sums.duplicates, "rejected": sums.rejected}
     connection.execute(update(_IMPORT).where(_IMPORT.c.id == before.import_id).values(counted))
     return sums
+
+
+def _known(campaign_id: str, numbers: Sequence[str]) -> Select[str]:
+    return select(_LEAD.c.number).where(_LEAD.c.campaign_id == campaign_id, _LEAD.c.number.in_(numbers))
+
+
+def _lead(
+    campaign_id: str, number: str, row: _Good, groups: Mapping[tuple[int, str], int], import_id: str, now: int
+) -> dict[str, Any]:
+    return {
+        "id": f"lead_{ULID()}",
+        "campaign_id": campaign_id,
+        "group_id": groups[row.priority, ",".join(row.number.zones)],
+        "number": number,
+        "segment": row.segment,
+        "state": "new",
+        "attempts": 0,
+        "next_us": now,
+        "import_id": import_id,
+    }
 
 
 def _rejected(import_id: str, row: _Bad) -> dict[str, Any]:

@@ -11,6 +11,7 @@ leads that are asked for, never the length of the list. Order: priority (1 first
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -22,6 +23,7 @@ from ulid import ULID
 from engine.dialer.law import Called, Rules, may_dial, opening
 from engine.domain.campaign import AttemptId, CampaignId, ClaimedLead, LeadId
 from engine.domain.values import SECOND, Token
+from engine.errors import NotFound, StoreUnavailable
 from engine.store.campaigns import CampaignTerms, standing
 from engine.store.database import Database
 from engine.store.dnc import unwanted
@@ -37,6 +39,7 @@ UNKNOWN_FOR_US = 3_600 * SECOND
 """A law that does not say until when it forbids is asked again after an hour."""
 COUNTED_FOR_S = 2.0
 COUNTED_FOR_TIMES = 50
+COUNTED_WITHIN_S = 0.1
 """Counts are used again for 2 s, or 50 times as long as counting took: a long list must not cost more often."""
 
 _LEAD = table(Lead)
@@ -59,7 +62,10 @@ def is_in(state: LeadState) -> ColumnElement[bool]:
 
 
 class Claim(NamedTuple):
-    """What a claim gave. `reasons` and `next_at` (µs) tell of the others when it gave fewer than asked for."""
+    """What a claim gave. When it is fewer than asked for, `reasons` and `next_at` (µs) tell of the others.
+
+    They may be seconds old, for a list of a million a minute; empty when counting takes longer than leads may wait.
+    """
 
     leads: tuple[ClaimedLead, ...]
     reasons: dict[str, int] = {}
@@ -86,6 +92,9 @@ class _Counts(NamedTuple):
     good_until: float
 
 
+_NOTHING_KNOWN = _Counts({}, 0, 0.0)
+
+
 class Leads:
     """The leads of all campaigns. `now` is the engine's, UTC µs."""
 
@@ -93,6 +102,7 @@ class Leads:
         self._database = database
         self._openings: dict[tuple[tuple[str, ...], Rules], _Opening] = {}
         self._counts: dict[str, _Counts] = {}
+        self._counting: dict[str, asyncio.Task[_Counts]] = {}
         self._known: set[str] = set()
 
     async def claim(self, campaign_id: CampaignId, count: int, now: int, *, lease_s: float = LEASE_S) -> Claim:
@@ -110,7 +120,7 @@ class Leads:
         )
         if len(leads) >= count:
             return Claim(leads)
-        counts = await self._count(campaign_id, now)
+        counts = await self._counted(campaign_id, now, within_s=COUNTED_WITHIN_S if leads else None)
         return Claim(leads, counts.reasons, counts.next_at)
 
     async def give_back(self, attempts: Sequence[AttemptId], now: int) -> int:
@@ -189,14 +199,25 @@ class Leads:
         fresh = self._openings[zones, rules] = _Opening(verdict.rule, now, until)
         return fresh
 
-    async def _count(self, campaign_id: str, now: int) -> _Counts:
-        """Return why the other leads may not be called, from memory while that is fresh."""
-        known = self._counts.get(campaign_id)
-        begun = time.monotonic()
-        if known is not None and begun < known.good_until and not 0 < known.next_at <= now:
+    async def _counted(self, campaign_id: str, now: int, *, within_s: float | None) -> _Counts:
+        """Return why the other leads may not be called, from memory while that is fresh, or if counting takes long."""
+        known = self._counts.get(campaign_id, _NOTHING_KNOWN)
+        if time.monotonic() < known.good_until and not 0 < known.next_at <= now:
             return known
-        async with self._database.reading() as connection:
-            reasons, next_at = await connection.run_sync(self._reasons, campaign_id, now)
+        counting = self._counting.get(campaign_id)
+        if counting is None:
+            counting = self._counting[campaign_id] = asyncio.create_task(self._count(campaign_id, now), name="counting")
+            counting.add_done_callback(lambda _: self._counting.pop(campaign_id, None))
+        done, _ = await asyncio.wait({counting}, timeout=within_s)
+        return counting.result() if done else known
+
+    async def _count(self, campaign_id: str, now: int) -> _Counts:
+        begun = time.monotonic()
+        try:
+            async with self._database.reading() as connection:
+                reasons, next_at = await connection.run_sync(self._reasons, campaign_id, now)
+        except (StoreUnavailable, NotFound):  # reasons are a courtesy: who got leads must hear of them
+            return self._counts.get(campaign_id, _NOTHING_KNOWN)
         took = time.monotonic() - begun
         fresh = _Counts(reasons, next_at, time.monotonic() + max(COUNTED_FOR_S, took * COUNTED_FOR_TIMES))
         self._counts[campaign_id] = fresh

@@ -11,9 +11,10 @@ an attempt id is used once. Outcomes come later, from the event `AttemptEnded` (
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, insert, or_, select, update
 
@@ -22,7 +23,7 @@ from engine.domain.attempt import Outcome
 from engine.domain.campaign import AttemptId, CampaignId, LeadId, TrunkId
 from engine.domain.commands import Dial
 from engine.domain.values import SECOND, Token, Value
-from engine.errors import StoreUnavailable
+from engine.errors import NotFound, StoreUnavailable
 from engine.store.campaigns import Standing, standing
 from engine.store.database import Database
 from engine.store.dnc import unwanted
@@ -33,6 +34,8 @@ T = TypeVar("T")
 
 INTEND_WITHIN_S = 0.9
 """Longer than this nobody waits for the ledger: dialling stops within a second of the database."""
+AT_ONCE = 100
+"""So many INTENTs share one transaction."""
 DIALS_TOLD = 100
 """So many earlier dials of a number the law is told of, latest first."""
 ASK_AGAIN_US = 900 * SECOND
@@ -85,6 +88,8 @@ class Ledger:
     def __init__(self, database: Database, *, within_s: float = INTEND_WITHIN_S) -> None:
         self._database = database
         self._within_s = within_s
+        self._waiting: list[_Wanted] = []
+        self._writer: asyncio.Task[None] | None = None
 
     async def intend(self, dial: Dial, now: int) -> Intent | Refusal:
         """Write the INTENT of an attempt, if everything still allows it: lead, do-not-call list, hours, caps.
@@ -95,7 +100,15 @@ class Ledger:
         :raises NotFound: no such campaign.
         :raises StoreUnavailable: it cannot be told whether the INTENT was written.
         """
-        return await self._soon(lambda connection: _intend(connection, dial, now))
+        answer: asyncio.Future[Intent | Refusal] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Wanted(dial, now, time.monotonic() + self._within_s, answer))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="ledger")
+        try:
+            async with asyncio.timeout(self._within_s):
+                return await answer
+        except TimeoutError as late:
+            raise self._late() from late
 
     async def settle(self, attempt_id: AttemptId) -> Intent | None:
         """Find out what became of an `intend` that failed, so that nothing changes it later.
@@ -117,6 +130,23 @@ class Ledger:
             wanted = wanted.where(_ATTEMPT.c.intent_us < before)
         async with self._database.reading() as connection:
             return tuple(_open(row) for row in await connection.execute(wanted))
+
+    async def _write(self) -> None:
+        """Write what waits: INTENTs that come while others are being synced share the next transaction."""
+        while self._waiting:
+            batch = [wanted for wanted in self._waiting[:AT_ONCE] if not wanted.answer.done()]
+            del self._waiting[:AT_ONCE]
+            try:
+                answers = await self._soon(functools.partial(_intend_all, batch))
+            except Exception as failed:  # noqa: BLE001 - each who waits is told, and raises it
+                answers = [failed] * len(batch)
+            for wanted, answer in zip(batch, answers, strict=True):
+                if wanted.answer.done():  # he waits no longer, and will `settle`
+                    continue
+                if isinstance(answer, Exception):
+                    wanted.answer.set_exception(answer)
+                elif answer is not None:
+                    wanted.answer.set_result(answer)
 
     async def _soon(self, work: Callable[[Connection], T]) -> T:
         """Run one synced transaction within the ledger's own, short time."""
@@ -142,13 +172,36 @@ class Ledger:
         )
 
 
+class _Wanted(NamedTuple):
+    """A dial that waits for its INTENT until `deadline` (monotonic seconds)."""
+
+    dial: Dial
+    now: int
+    deadline: float
+    answer: asyncio.Future[Intent | Refusal]
+
+
+def _intend_all(batch: Sequence[_Wanted], connection: Connection) -> list[Intent | Refusal | Exception | None]:
+    """Answer each of a batch; None for one who is waiting no longer."""
+    answers: list[Intent | Refusal | Exception | None] = []
+    for wanted in batch:
+        if time.monotonic() >= wanted.deadline:
+            answers.append(None)
+            continue
+        try:
+            answers.append(_intend(connection, wanted.dial, wanted.now))
+        except NotFound as missing:  # before anything of this dial was written
+            answers.append(missing)
+    return answers
+
+
 def _intend(connection: Connection, dial: Dial, now: int) -> Intent | Refusal:
+    campaign = standing(connection, dial.campaign_id)
     taken = update(_LEAD).where(
         _LEAD.c.id == dial.lead_id, _LEAD.c.attempt_id == dial.attempt_id, is_in(LeadState.CLAIMED)
     )
     if connection.execute(taken.values(state=LeadState.DIALLED.value, lease_us=None)).rowcount == 0:
         return _not_ours(connection, dial)
-    campaign = standing(connection, dial.campaign_id)
     number = connection.execute(select(_TOKEN.c.value).where(_TOKEN.c.id == dial.number)).scalar_one_or_none()
     if number is None:
         return _refuse(

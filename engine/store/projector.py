@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from engine.domain.events import AnyEvent
 from engine.errors import Conflict, StoreWentBack
 from engine.store.database import Database
+from engine.store.dnc import keep_opt_out
 from engine.store.fold import Changes, Update, fold
 from engine.store.outbox import Outbox
 from engine.store.outcomes import end_attempts, move_campaigns
@@ -182,6 +183,8 @@ def _execute(connection: Connection, changes: Changes) -> None:
         connection.execute(_statement(shape), rows)
     for row, rows in changes.inserts().items():
         connection.execute(insert_new(table(row), connection), rows)
+    for opted_out in changes.opted_out:  # kept long ago, unless a backup was brought back since
+        keep_opt_out(connection, opted_out.attempt_id, opted_out.at)
     end_attempts(connection, changes.ended)
     move_campaigns(connection, changes.moved)
 

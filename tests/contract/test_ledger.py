@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import update
 
 from engine.dialer.law import IntervalRule, Rules
 from engine.domain.attempt import Outcome
-from engine.domain.campaign import Budget, CampaignState, Tally, Window
+from engine.domain.campaign import Budget, CampaignId, CampaignState, Tally, Window
 from engine.domain.events import CampaignMoved, TrunkMoved
-from engine.errors import StoreUnavailable
+from engine.errors import NotFound, StoreUnavailable
 from engine.store.campaigns import CampaignTerms
 from engine.store.database import Database
 from engine.store.ledger import Intent, Ledger, Refusal
-from engine.store.tables import CampaignSpan, DialAttempt, Lead, TrunkSpan
+from engine.store.tables import CampaignSpan, DialAttempt, Lead, TrunkSpan, table
 from tests.contract.lists import DAY, HOUR, MINUTE, NOON, POLICY, SPRING, TRUNK, Desk, dial, new_york, open_desk
 
 
@@ -202,23 +203,51 @@ async def test_settle_finds_the_intent_or_makes_sure_that_there_is_none(desk: De
     assert await desk.ledger.settle(written.attempt_id) is None
 
 
-async def test_a_locked_database_stops_dialling_within_a_second(desk: Desk, kind: str, url: str) -> None:
-    if kind != "sqlite":
-        pytest.skip("PostgreSQL locks rows, not itself")
-    await desk.load(new_york(1))
-    lead = await desk.claim_one()
-    ledger = Ledger(desk.database, within_s=0.2)
-    blocker = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreUnavailable, match="ledger"):
-        await asyncio.wait_for(ledger.intend(dial(lead), NOON), 1.0)
-    with pytest.raises(StoreUnavailable):
-        await asyncio.wait_for(ledger.settle(lead.attempt_id), 1.0)
-    blocker.execute("ROLLBACK")
-    blocker.close()
-    # Both writers were given up: whatever they do once the lock is free, they write nothing.
-    assert await desk.ledger.settle(lead.attempt_id) is None
+async def test_a_locked_ledger_stops_dialling_within_a_second(desk: Desk) -> None:
+    await desk.load(new_york(1), new_york(2))
+    first, second = (await desk.leads.claim(SPRING, 2, NOON)).leads
+    ledger = Ledger(desk.database, within_s=0.3)
+    async with desk.database.writing() as blocker:  # SQLite locks the whole file, PostgreSQL these rows
+        await blocker.execute(update(table(Lead)).values(segment="held"))
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="ledger"):
+            await ledger.intend(dial(first), NOON)
+        with pytest.raises(StoreUnavailable):
+            await ledger.settle(first.attempt_id)
+        assert time.monotonic() - begun < 1.0
+    # The writers were given up: whatever they do now that the lock is free, they write nothing.
+    assert await desk.ledger.settle(first.attempt_id) is None
     assert await desk.rows(DialAttempt) == []
+    assert isinstance(await ledger.intend(dial(second), NOON), Intent)
+
+
+async def test_whoever_waits_no_longer_is_not_written_for(desk: Desk) -> None:
+    await desk.load(*(new_york(n) for n in range(3)))
+    leads = (await desk.leads.claim(SPRING, 3, NOON)).leads
+    async with desk.database.writing() as blocker:
+        await blocker.execute(update(table(Lead)).values(segment="held"))
+        waiting = [asyncio.create_task(desk.ledger.intend(dial(lead), NOON)) for lead in leads]
+        await asyncio.sleep(0)  # all of them are in line
+        waiting[1].cancel()
+        await asyncio.wait({waiting[1]})
+    assert isinstance(await waiting[0], Intent)
+    assert isinstance(await waiting[2], Intent)
+    written = {row["id"] for row in await desk.rows(DialAttempt)}
+    assert {leads[0].attempt_id, leads[2].attempt_id} <= written
+    # The one that was cancelled may be written or not; `settle` tells which, and keeps it so.
+    assert (await desk.ledger.settle(leads[1].attempt_id) is not None) is (leads[1].attempt_id in written)
+
+
+async def test_a_dial_of_no_campaign_spoils_no_other(desk: Desk) -> None:
+    await desk.load(new_york(1), new_york(2))
+    first, second = (await desk.leads.claim(SPRING, 2, NOON)).leads
+    wrong, right = await asyncio.gather(
+        desk.ledger.intend(dial(first, CampaignId("autumn")), NOON),
+        desk.ledger.intend(dial(second), NOON),
+        return_exceptions=True,
+    )
+    assert isinstance(wrong, NotFound)
+    assert isinstance(right, Intent)
 
 
 async def test_two_intents_at_once_make_one(desk: Desk) -> None:
