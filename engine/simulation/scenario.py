@@ -28,6 +28,8 @@ from engine.simulation.distributions import (
 from engine.simulation.series import Points
 
 MOST_AGENTS = 2_000
+LEAST_PRIOR = 0.01
+"""What a pacing is told where nobody answers at first and the file says nothing else."""
 
 
 class Agents(Value):
@@ -189,7 +191,7 @@ def _campaigns(raw: dict[str, Any], given: Any, whole: _File, where: str) -> tup
 
 def _campaign(name: str, calls: Calls, prior: float | None) -> Campaign:
     first = calls.answer_rate[0][1] if calls.answer_rate else 0.0
-    return Campaign(name=name, calls=calls, prior_answer_rate=first if prior is None else prior)
+    return Campaign(name=name, calls=calls, prior_answer_rate=max(first, LEAST_PRIOR) if prior is None else prior)
 
 
 def _convert(raw: dict[str, Any], kind: type, path: str, where: str) -> Any:

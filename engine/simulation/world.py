@@ -192,15 +192,24 @@ class World:
         """The lights go out: what goes on is counted up to here, and cut off."""
         self.now = max(self.now, end)
         self.desks.close(end)
-        self.agenda.clear()
+        self._find_everything()
         for campaign in self.scenario.campaigns:
             self.tell(f.CampaignStopped(campaign_id=CampaignId(campaign.name)))
         self._outbound.end_day()
         if self._inbound is not None:
             self._inbound.end_day()
         self.desks.end_day()
+        self._loss = 0.0
         self._drain()
+        self._loss = self.scenario.carrier.event_loss
         self.agenda.clear()
+
+    def _find_everything(self) -> None:
+        """Over night every event is found out that was lost; nothing else that was planned happens."""
+        while self.agenda.first() < NEVER:
+            _, _, do, whom = self.agenda.take()
+            if do == self.tell:
+                do(whom)
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
