@@ -63,7 +63,8 @@ class CampaignPolicy(Value):
     ours. `trunks`: in the order of preference. `ratio`: lines per free agent in power mode. `lines`: at most so many
     calls up or ringing at once, 0 for no limit of its own. `connect_limit_s`: the legal limit from the answer to the
     agent. `answer_rate`: what is believed before anything was seen. `forecast_answers`: live answers to be expected in
-    the whole run, known from schedule and list; 0 where unknown. A tally's forecast is what is left of them.
+    this run before the shortest of its budgets' windows is over, known from schedule and list; 0 where unknown. A
+    tally's forecast is what is left of them: too high a number here lets too many be abandoned early.
     """
 
     id: CampaignId
