@@ -44,7 +44,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed brings the same people under each pacing.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=366, help="Days in a row, judged together.")] = 1,
     journal: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Keep the facts there, as a journal to replay or verify.")
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the facts there, for `callwright replay`.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -57,13 +57,14 @@ def simulate(
     With --json one object a line, one for each pacing.
     """
     from engine.simulation import load
-    from engine.simulation.pacings import NAMES, rule
+    from engine.simulation.pacings import NAMES, OURS, rule
 
     quiet()
     if pacing not in (*NAMES, "all"):
         rule(pacing)  # says which names there are
-    if pacing == "all" and journal is not None:
-        raise UsageError("a journal is of one pacing", where="--journal", mend="Name the pacing.")
+    if journal is not None and pacing not in OURS:
+        mend = "Choose predictive or progressive."
+        raise UsageError("a journal is kept of one of our own pacings", where="--journal", mend=mend)
     whole = load(scenario)
     rows: list[Record] = []
     for name in NAMES if pacing == "all" else (pacing,):

@@ -47,9 +47,10 @@ event_loss = 0.0
 def test_the_documented_example_is_read() -> None:
     scenario = parse(DRIFT)
     assert (scenario.name, scenario.hours, scenario.warmup_minutes) == ("drift-30", 8.5, 30)
-    assert scenario.agents.count == ((0, 30),)
-    [campaign] = scenario.campaigns
-    assert (campaign.name, campaign.prior_answer_rate) == ("drift-30", 0.3)
+    assert list(scenario.agents.count) == [(0, 30)]
+    (campaign,) = scenario.campaigns
+    assert campaign.name == "drift-30"
+    assert campaign.prior_answer_rate == 0.3
     drawn = campaign.calls.machine_s, campaign.calls.ring_s
     assert drawn == (Uniform(low=18, high=24), Lognormal(mean=11, sd=5, max=25))
     assert scenario.inbound == Inbound()
