@@ -19,6 +19,9 @@ ANSWER_WITHIN_S: Final = 30.0
 """`verify` reads everything twice, two seconds apart; `explain` replays a journal."""
 
 
+PIECE: Final = 1 << 18
+
+
 class NoEngine(CallwrightError):
     """No engine serves at the socket."""
 
@@ -34,8 +37,7 @@ class Engine:
 
     async def get(self, *path: str, **query: Any) -> Record:
         """Read. Queries that are empty, None or False are left out."""
-        wanted = {key.rstrip("_"): value for key, value in query.items() if value not in ("", None, False)}
-        return await self._ask("GET", path, params=wanted)
+        return await self._ask("GET", path, params=_given(query))
 
     async def post(self, *path: str, body: Record | None = None) -> Record:
         """Ask for something to be done."""
@@ -45,6 +47,11 @@ class Engine:
         """Send a flow file."""
         return await self._ask("POST", path, content=text.encode(), headers={"content-type": "application/yaml"})
 
+    async def post_file(self, *path: str, file: Path, **query: Any) -> Record:
+        """Send a list. It takes as long as it takes."""
+        more = {"content": _pieces(file), "headers": {"content-type": "text/csv"}, "timeout": None}
+        return await self._ask("POST", path, params=_given(query), **more)
+
     async def put(self, *path: str, body: Record) -> Record:
         """Put a value in place."""
         return await self._ask("PUT", path, json=body)
@@ -53,9 +60,9 @@ class Engine:
         """Change some fields."""
         return await self._ask("PATCH", path, json=body)
 
-    async def delete(self, *path: str) -> Record:
+    async def delete(self, *path: str, **query: Any) -> Record:
         """Remove, or end."""
-        return await self._ask("DELETE", path)
+        return await self._ask("DELETE", path, params=_given(query))
 
     async def _ask(self, method: str, path: tuple[str, ...], **more: Any) -> Record:
         import httpx
@@ -72,6 +79,21 @@ class Engine:
                 mend="ask again; `callwright doctor` tells how it is",
             ) from None
         return _read(answer)
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.rstrip("_"): value for key, value in query.items() if value not in ("", None, False)}
+
+
+async def _pieces(file: Path) -> AsyncIterator[bytes]:
+    import asyncio
+
+    opened = await asyncio.to_thread(file.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(opened.read, PIECE):
+            yield piece
+    finally:
+        await asyncio.to_thread(opened.close)
 
 
 def _read(answer: httpx.Response) -> Record:

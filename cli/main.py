@@ -12,12 +12,15 @@ from cli import (
     asterisk,
     bench,
     call,
+    campaign,
     config,
     db,
+    dnc,
     doctor,
     flow,
     interaction,
     judgement,
+    lead,
     number,
     queue,
     report,
@@ -71,6 +74,9 @@ app.add_typer(queue.app, name="queue")
 app.add_typer(skill.app, name="skill")
 app.add_typer(number.app, name="number")
 app.add_typer(trunk.app, name="trunk")
+app.add_typer(campaign.app, name="campaign")
+app.add_typer(lead.app, name="lead")
+app.add_typer(dnc.app, name="dnc")
 app.add_typer(call.app, name="call")
 app.add_typer(interaction.app, name="interaction")
 app.add_typer(flow.app, name="flow")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from engine.domain.values import Value
     from engine.settings import Settings
+    from engine.store.database import Database
     from engine.store.definitions import Definitions
 
 T = TypeVar("T")
@@ -200,14 +201,22 @@ async def _office(settings_: Settings, *, writing: bool) -> AsyncIterator[Office
 
 @asynccontextmanager
 async def definitions(settings_: Settings, *, writing: bool) -> AsyncIterator[Definitions]:
-    """The store's definitions. A database that is not there is made when something is to be written.
+    """The store's definitions, as `database` finds it."""
+    from engine.store.definitions import Definitions
+
+    async with database(settings_, writing=writing) as opened:
+        yield Definitions(opened)
+
+
+@asynccontextmanager
+async def database(settings_: Settings, *, writing: bool) -> AsyncIterator[Database]:
+    """The store's database. One that is not there is made when something is to be written.
 
     Raises:
         NotFound: there is no database to read.
         Conflict: its tables are of another version.
     """
     from engine.store.database import open_database
-    from engine.store.definitions import Definitions
     from engine.store.schema import current, head, upgrade
 
     url = settings_.database_url
@@ -225,11 +234,11 @@ async def definitions(settings_: Settings, *, writing: bool) -> AsyncIterator[De
             where=str(file or "store.url"),
             mend="run `callwright db upgrade`",
         )
-    database = open_database(url)
+    opened = open_database(url)
     try:
-        yield Definitions(database)
+        yield opened
     finally:
-        await database.close()
+        await opened.close()
 
 
 def sqlite_file(url: str) -> Any:

@@ -8,7 +8,7 @@ import typer
 
 from cli import rolls
 from cli.office import Noun
-from cli.output import Column
+from cli.output import Column, words
 from cli.shell import Json, examples, group, unpacked
 
 app = group("Trunks: lines to the telephone network.")
@@ -22,6 +22,8 @@ class Options(TypedDict, total=False):
 
     port: Annotated[int, typer.Option(help="Its SIP port.")]
     username: Annotated[str, typer.Option(help="Our name there, if the carrier asks for a password.")]
+    lines: Annotated[int, typer.Option(help="Calls that may be placed over it at once; 0 for no limit.")]
+    calls_per_second: Annotated[float, typer.Option(help="New calls per second that it takes; 0 for no limit.")]
     unit: rolls.Unit
 
 
@@ -32,7 +34,12 @@ def add(id_: Annotated[str, ID], host: Annotated[str, HOST], as_json: Json = Fal
     rolls.add_one(Noun.TRUNK, {"id": id_, "host": host, **given}, as_json=as_json)
 
 
-@app.command("set", epilog=examples("callwright trunk set carrier-a --port 5070"))
+@app.command(
+    "set",
+    epilog=examples(
+        "callwright trunk set carrier-a --port 5070", "callwright trunk set carrier-a --lines 30 --calls-per-second 5"
+    ),
+)
 @unpacked
 def set_(
     id_: Annotated[str, ID],
@@ -61,6 +68,8 @@ rolls.add_common(
         Column("HOST", "host"),
         Column("PORT", "port", justify="right"),
         Column("USERNAME", "username"),
+        Column("LINES", shows=lambda trunk: words(trunk["lines"] or None), justify="right"),
+        Column("CALLS/S", shows=lambda trunk: words(trunk["calls_per_second"] or None), justify="right"),
         Column("UNIT", "unit"),
     ),
     example="carrier-a",

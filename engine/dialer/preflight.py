@@ -12,8 +12,8 @@ from typing import Final
 
 from engine.dialer.clopper_pearson import largest_drops
 from engine.dialer.forecast import Conditions, needs, predictive, progressive
+from engine.dialer.law import HoursRule
 from engine.domain.campaign import LEGAL_RING_S, CampaignPolicy, Mode, Window
-from engine.domain.flow import OpenSpan
 from engine.domain.policy import TrunkPolicy
 from engine.domain.values import Value
 
@@ -55,7 +55,7 @@ class Means(Value):
     `trunks` are those that it names and that are defined. `agents` may serve its queue; `nailed_up` of them hold their
     phone open; `signed_in` of these are at work now, None when no engine tells. `waiting` leads may still be called.
     `answer_rate` and `handle_s` were seen so far, None before enough was. `callable_back`: the caller id is an inbound
-    number of ours. `hours`: when it may call.
+    number of ours. `hours` must all be kept when it calls.
     """
 
     queue_known: bool
@@ -67,7 +67,7 @@ class Means(Value):
     answer_rate: float | None
     handle_s: float | None
     callable_back: bool
-    hours: tuple[OpenSpan, ...]
+    hours: tuple[HoursRule, ...]
 
 
 class Forecast(Value):
@@ -185,12 +185,16 @@ def _law(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
             "no seller is named: the message must say for whom you call, and his budget is shared by his campaigns",
             _set(policy, "--seller NAME"),
         )
-    if any(span.start < EARLIEST or span.end > LATEST for span in means.hours):
+    if not any(_decent(rule) for rule in means.hours):
         yield _warning(
             "hours",
             "it may call before 8 or after 21 o'clock at the called person's place (47 CFR 64.1200(c)(1) forbids it)",
             _set(policy, "--hours 'mon-sun 8-21'"),
         )
+
+
+def _decent(rule: HoursRule) -> bool:
+    return all(span.start >= EARLIEST and span.end <= LATEST for span in rule.spans)
 
 
 # --- lines out -------------------------------------------------------------------------------------------------------

@@ -21,12 +21,15 @@ from engine.main import belief, sights, timekeeping
 from engine.main.engine import Engine
 from engine.main.figures import LiveReports, Today, TodaysFigures, todays_tally
 from engine.main.gauges import readings
+from engine.main.leads import OpenVault, StoredDoNotCall, StoredLeads
+from engine.main.live_campaigns import LiveCampaigns
 from engine.main.live_flows import LiveFlows
 from engine.main.moments import moment
 from engine.main.records import LiveCalls, LiveInteractions
 from engine.main.rolls import LiveAgents, LiveNumbers, LiveQueues, LiveSkills, LiveTrunks, on_disk
 from engine.main.truth import Verifier
 from engine.runtime.views import Configuration, Explained, FloorView, Health, LinkView, QueueLine, Reading, VerifyReport
+from engine.store.vault import Vault
 
 READ_WITHIN_S = 2.0
 
@@ -43,6 +46,9 @@ class LiveConsole:
         self.trunks = LiveTrunks(engine, definitions.trunks)
         self.calls = LiveCalls(engine)
         self.interactions = LiveInteractions(engine)
+        self.campaigns = LiveCampaigns(engine)
+        self.leads = StoredLeads(engine.database, _opened(engine), engine.loop.clock.now)
+        self.do_not_call = StoredDoNotCall(engine.database, _opened(engine), engine.loop.clock.now)
         self.flows = LiveFlows(engine)
         self.reports = LiveReports(engine)
         self._engine = engine
@@ -171,6 +177,15 @@ class LiveConsole:
                 )
             )
         return tuple(links)
+
+
+def _opened(engine: Engine) -> OpenVault:
+    """The engine's own vault: nobody else may open it while it runs."""
+
+    async def vault() -> Vault:
+        return engine.vault
+
+    return vault
 
 
 def _ami_trouble(why: str) -> str:

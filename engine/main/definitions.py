@@ -8,14 +8,23 @@ from pathlib import Path
 
 import structlog
 
+from engine.domain.campaign import CampaignId, CampaignState, TrunkId
 from engine.domain.facts import (
     AgentDefined,
     AgentRemoved,
+    AnyFact,
+    CampaignDefined,
+    CampaignPaused,
+    CampaignRemoved,
+    CampaignStarted,
+    CampaignStopped,
     FlowActivated,
     NumberDefined,
     NumberRemoved,
     QueueDefined,
     QueueRemoved,
+    TrunkDefined,
+    TrunkRemoved,
 )
 from engine.domain.flow import Flow
 from engine.domain.policy import AgentProfile
@@ -26,6 +35,8 @@ from engine.runtime.ports import FactSink
 from engine.store.definitions import Definitions
 
 log = structlog.get_logger(__name__)
+BY_STORE = "store"
+"""Who asked, where a wish was written into the store while no engine ran."""
 
 
 async def refresh(defined: Definitions, flows: Path, floor: Floor, sink: FactSink) -> None:
@@ -50,10 +61,42 @@ async def refresh(defined: Definitions, flows: Path, floor: Floor, sink: FactSin
             sink.put(NumberDefined(number=number))
     for e164 in state.numbers.keys() - numbers.keys():
         sink.put(NumberRemoved(e164=e164))
+    await _refresh_outbound(defined, floor, sink)
     for flow in await asyncio.to_thread(read_flows, flows):
         live = state.flows.get(flow.name)
         if live is None or live.version != flow.version:
             sink.put(FlowActivated(flow=flow))
+
+
+async def _refresh_outbound(defined: Definitions, floor: Floor, sink: FactSink) -> None:
+    """Trunks first, then campaigns, then what was asked of campaigns while no engine ran."""
+    state = floor.state
+    trunks = {TrunkId(trunk.id): trunk for trunk in await defined.trunks.list()}
+    for trunk_id, trunk in trunks.items():
+        if state.trunks.get(trunk_id) != trunk:
+            sink.put(TrunkDefined(trunk=trunk))
+    for trunk_id in state.trunks.keys() - trunks.keys():
+        sink.put(TrunkRemoved(trunk_id=trunk_id))
+    campaigns = {each.policy.id: each for each in await defined.campaigns.standings()}
+    for campaign_id, standing in campaigns.items():
+        known = state.campaigns.get(campaign_id)
+        if known is None or known.policy != standing.policy:
+            sink.put(CampaignDefined(campaign=standing.policy))
+        if standing.state is not (CampaignState.STOPPED if known is None else known.state):
+            sink.put(wish(campaign_id, standing.state, BY_STORE))
+    for campaign_id in state.campaigns.keys() - campaigns.keys():
+        sink.put(CampaignRemoved(campaign_id=campaign_id))
+
+
+def wish(campaign_id: CampaignId, wanted: CampaignState, by: str) -> AnyFact:
+    """The fact that somebody asked for a state of a campaign."""
+    match wanted:
+        case CampaignState.RUNNING:
+            return CampaignStarted(campaign_id=campaign_id, by=by)
+        case CampaignState.PAUSED:
+            return CampaignPaused(campaign_id=campaign_id, by=by)
+        case CampaignState.STOPPED:
+            return CampaignStopped(campaign_id=campaign_id, by=by)
 
 
 def read_flows(folder: Path) -> list[Flow]:

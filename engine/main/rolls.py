@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from engine.domain.agent import AgentState
+from engine.domain.campaign import TrunkId
 from engine.domain.facts import (
     AgentDefined,
     AgentPaused,
@@ -21,6 +22,8 @@ from engine.domain.facts import (
     NumberRemoved,
     QueueDefined,
     QueueRemoved,
+    TrunkDefined,
+    TrunkRemoved,
     WrapUpFinished,
 )
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
@@ -298,3 +301,9 @@ class LiveTrunks(LiveRoll[TrunkPolicy, TrunkPolicy]):
 
     def _shown(self, policy: TrunkPolicy) -> TrunkPolicy:
         return policy
+
+    def _defined(self, policy: TrunkPolicy) -> tuple[AnyFact, ...]:
+        return (TrunkDefined(trunk=policy),)
+
+    def _removed(self, id_: str) -> tuple[AnyFact, ...]:
+        return (TrunkRemoved(trunk_id=TrunkId(id_)),)

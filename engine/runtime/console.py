@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.domain.values import LegMode, Value
+from engine.runtime.outbound import Outbound
 from engine.runtime.views import (
     AgentsReport,
     AgentView,
@@ -226,7 +227,7 @@ class ReportDesk(Protocol):
         """
 
 
-class Console(Protocol):
+class Console(Outbound, Protocol):
     """A running engine, noun by noun."""
 
     @property

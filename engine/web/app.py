@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 
 from engine.errors import CallwrightError, NotFound, UsageError
 from engine.runtime.console import Console
+from engine.runtime.outbound import Outbound
 from engine.web.answers import first_complaint, problem
+from engine.web.campaigns import campaigns
 from engine.web.guard import Guard
 from engine.web.live import live
 from engine.web.openapi import describe
@@ -28,6 +30,9 @@ _TAGS = (
     {"name": "skills", "description": "Skills that agents have and queues ask for."},
     {"name": "numbers", "description": "Inbound numbers and the flows they lead to."},
     {"name": "trunks", "description": "Lines to the public telephone network."},
+    {"name": "campaigns", "description": "Campaigns: definitions, lists, pace, figures."},
+    {"name": "leads", "description": "People to be called, and rows of lists that became none."},
+    {"name": "do-not-call", "description": "Numbers that nobody here may call."},
     {"name": "calls", "description": "Live calls."},
     {"name": "interactions", "description": "Interactions, live and over."},
     {"name": "floor", "description": "The whole floor at one moment."},
@@ -52,14 +57,27 @@ def create_app(console: Console, metrics: Metrics | None = None) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.include_router(rolls(console))
+    app.include_router(campaigns(console))
     app.include_router(live(console))
     app.include_router(operating(console, metrics))
-    app.add_exception_handler(CallwrightError, _told)
-    app.add_exception_handler(RequestValidationError, _parameter)
-    app.add_exception_handler(HTTPException, _routing)
+    _tell_errors(app)
     app.add_middleware(Guard, metrics=metrics)
     _describe_once(app)
     return app
+
+
+def create_rest_app(outbound: Outbound) -> FastAPI:
+    """Build the routes about calling people alone: the same requests, answered by a store whose engine does not run."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(campaigns(outbound))
+    _tell_errors(app)
+    return app
+
+
+def _tell_errors(app: FastAPI) -> None:
+    app.add_exception_handler(CallwrightError, _told)
+    app.add_exception_handler(RequestValidationError, _parameter)
+    app.add_exception_handler(HTTPException, _routing)
 
 
 def _describe_once(app: FastAPI) -> None:

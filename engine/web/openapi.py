@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkPolicy
 from engine.domain.values import LegMode, Value
-from engine.runtime import views
+from engine.runtime import outbound, views
 from engine.web.answers import PROBLEM_TYPE, Problem
 
 _REF = "#/components/schemas/{name}"
@@ -43,13 +43,33 @@ class Pause(Value):
     reason: str = "requested"
 
 
+class Unwanted(Value):
+    """A number that nobody may call any more. `region`: its country, if it has no country code; `by`: who says so."""
+
+    number: str
+    region: str = ""
+    by: str = "console"
+
+
 class Alive(Value):
     """The process lives."""
 
     ok: bool
 
 
-READ: tuple[Any, ...] = (AgentProfile, QueuePolicy, views.Skill, NumberPolicy, TrunkPolicy, Pin, Secret, SignIn, Pause)
+READ: tuple[Any, ...] = (
+    AgentProfile,
+    QueuePolicy,
+    views.Skill,
+    NumberPolicy,
+    TrunkPolicy,
+    outbound.CampaignDefinition,
+    Pin,
+    Secret,
+    SignIn,
+    Pause,
+    Unwanted,
+)
 SENT: tuple[Any, ...] = (
     views.AgentView,
     views.QueueView,
@@ -63,6 +83,17 @@ SENT: tuple[Any, ...] = (
     views.Page[views.CallView],
     views.Page[views.InteractionView],
     views.Page[views.FlowView],
+    outbound.CampaignView,
+    outbound.CampaignCheck,
+    outbound.CampaignReport,
+    outbound.ImportView,
+    outbound.LeadDetail,
+    outbound.DoNotCallView,
+    outbound.DoNotCallImport,
+    views.Page[outbound.CampaignView],
+    views.Page[outbound.ImportView],
+    views.Page[outbound.LeadView],
+    views.Page[outbound.RejectedView],
     views.FloorView,
     views.FlowActivation,
     views.Explained,

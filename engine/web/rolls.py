@@ -16,24 +16,24 @@ from engine.web.openapi import Pause, Pin, Secret, SignIn, answers, takes, takes
 def rolls(console: Console) -> APIRouter:
     """Every route of every kind of definition."""
     router = APIRouter(prefix="/v1", default_response_class=ValueResponse)
-    _five(router, "agent", console.agents, AgentProfile, AgentView)
+    five(router, "agent", console.agents, AgentProfile, AgentView)
     _agent_verbs(router, console.agents)
-    _five(router, "queue", console.queues, QueuePolicy, QueueView)
+    five(router, "queue", console.queues, QueuePolicy, QueueView)
     _queue_verbs(router, console.queues)
-    _five(router, "skill", console.skills, Skill, Skill)
-    _five(router, "number", console.numbers, NumberPolicy, NumberPolicy)
-    _five(router, "trunk", console.trunks, TrunkPolicy, TrunkPolicy)
+    five(router, "skill", console.skills, Skill, Skill)
+    five(router, "number", console.numbers, NumberPolicy, NumberPolicy)
+    five(router, "trunk", console.trunks, TrunkPolicy, TrunkPolicy)
 
     async def set_secret(id_: Id, request: Request) -> Response:
         """Keep the password that the carrier asks for; it is never shown again."""
         await console.trunks.set_secret(id_, (await body(request, Secret)).secret)
         return Response(status_code=204)
 
-    _add(router, "PUT", "trunk", "/{id_}/secret", set_secret, None, takes(Secret), status=204)
+    route(router, "PUT", "trunk", "/{id_}/secret", set_secret, None, takes(Secret), status=204)
     return router
 
 
-def _add(
+def route(
     router: APIRouter,
     method: str,
     noun: str,
@@ -43,6 +43,7 @@ def _add(
     extra: dict[str, Any] | None = None,
     status: int = 200,
 ) -> None:
+    """Add a route of one kind of definition; `kind` is what it answers, None nothing."""
     says = (endpoint.__doc__ or "").split("\n")[0]
     router.add_api_route(
         f"/{noun}s{path}",
@@ -58,7 +59,9 @@ def _add(
     )
 
 
-def _five(router: APIRouter, noun: str, roll: Roll[Any, Any], policy: Any, view: Any) -> None:
+def five(router: APIRouter, noun: str, roll: Roll[Any, Any], policy: Any, view: Any) -> None:
+    """The five routes that every kind of definition has."""
+
     async def list_all() -> Response:
         """All, by id."""
         return ValueResponse(page(await roll.list()))
@@ -80,11 +83,11 @@ def _five(router: APIRouter, noun: str, roll: Roll[Any, Any], policy: Any, view:
         await roll.remove(id_)
         return Response(status_code=204)
 
-    _add(router, "GET", noun, "", list_all, Page[view])
-    _add(router, "POST", noun, "", add, view, takes(policy), status=201)
-    _add(router, "GET", noun, "/{id_}", show, view)
-    _add(router, "PATCH", noun, "/{id_}", change, view, takes_changes(policy))
-    _add(router, "DELETE", noun, "/{id_}", remove, None, status=204)
+    route(router, "GET", noun, "", list_all, Page[view])
+    route(router, "POST", noun, "", add, view, takes(policy), status=201)
+    route(router, "GET", noun, "/{id_}", show, view)
+    route(router, "PATCH", noun, "/{id_}", change, view, takes_changes(policy))
+    route(router, "DELETE", noun, "/{id_}", remove, None, status=204)
 
 
 def _agent_verbs(router: APIRouter, agents: AgentRoll) -> None:
@@ -114,12 +117,12 @@ def _agent_verbs(router: APIRouter, agents: AgentRoll) -> None:
         """End the wrap-up before its time."""
         return ValueResponse(await agents.wrap_up(id_))
 
-    _add(router, "PUT", "agent", "/{id_}/pin", set_pin, None, takes(Pin), status=204)
-    _add(router, "POST", "agent", "/{id_}/login", login, AgentView, takes(SignIn, required=False))
-    _add(router, "POST", "agent", "/{id_}/logout", logout, AgentView)
-    _add(router, "POST", "agent", "/{id_}/ready", ready, AgentView)
-    _add(router, "POST", "agent", "/{id_}/not-ready", not_ready, AgentView, takes(Pause, required=False))
-    _add(router, "POST", "agent", "/{id_}/wrapup", wrap_up, AgentView)
+    route(router, "PUT", "agent", "/{id_}/pin", set_pin, None, takes(Pin), status=204)
+    route(router, "POST", "agent", "/{id_}/login", login, AgentView, takes(SignIn, required=False))
+    route(router, "POST", "agent", "/{id_}/logout", logout, AgentView)
+    route(router, "POST", "agent", "/{id_}/ready", ready, AgentView)
+    route(router, "POST", "agent", "/{id_}/not-ready", not_ready, AgentView, takes(Pause, required=False))
+    route(router, "POST", "agent", "/{id_}/wrapup", wrap_up, AgentView)
 
 
 def _queue_verbs(router: APIRouter, queues: QueueRoll) -> None:
@@ -131,5 +134,5 @@ def _queue_verbs(router: APIRouter, queues: QueueRoll) -> None:
         """Let no more callers in; who waits goes on waiting."""
         return ValueResponse(await queues.close(id_))
 
-    _add(router, "POST", "queue", "/{id_}/open", open_queue, QueueView)
-    _add(router, "POST", "queue", "/{id_}/close", close_queue, QueueView)
+    route(router, "POST", "queue", "/{id_}/open", open_queue, QueueView)
+    route(router, "POST", "queue", "/{id_}/close", close_queue, QueueView)

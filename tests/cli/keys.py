@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 SCHEMAS = Path(__file__).parent / "schemas"
-FREE = frozenset({"skills", "levels", "variables", "seconds"})
-"""Keys whose own keys are data: ids of skills, names of variables, states."""
+FREE = frozenset({"skills", "levels", "variables", "seconds", "figures", "retry_s", "outcomes", "refused", "reasons"})
+"""Keys whose own keys are data: ids of skills, names of variables, states, reasons."""
 
 
 def keys_of(value: Any) -> Any:

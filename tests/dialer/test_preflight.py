@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.dialer.law import HoursRule
 from engine.dialer.preflight import Level, Means, forecast, look
 from engine.domain.campaign import Budget, CampaignId, CampaignPolicy, Mode, TrunkId, Window
 from engine.domain.flow import OpenSpan
 from engine.domain.policy import TrunkPolicy
 from engine.domain.values import Prompt, QueueId
 
-DAYTIME = (OpenSpan(weekdays=(0, 1, 2, 3, 4), start=540, end=1200),)
+DAYTIME = HoursRule(id="calling-hours")
+EARLY = HoursRule(id="ours", spans=(OpenSpan(weekdays=(6,), start=420, end=1200),))
 SOUND = CampaignPolicy(
     id=CampaignId("autumn"),
     name="Autumn",
@@ -33,7 +35,7 @@ MEANS = Means(
     answer_rate=0.3,
     handle_s=150.0,
     callable_back=True,
-    hours=DAYTIME,
+    hours=(EARLY, DAYTIME),
 )
 
 
@@ -83,7 +85,7 @@ def test_canada_bears_five_percent_a_month() -> None:
         ({"nailed_up": 0, "signed_in": 0}, "not-nailed-up"),
         ({"signed_in": 0}, "nobody-signed-in"),
         ({"answer_rate": 0.1}, "answer-rate"),
-        ({"hours": (OpenSpan(weekdays=(6,), start=420, end=1200),)}, "hours"),
+        ({"hours": (EARLY,)}, "hours"),
         (
             {"trunks": {"a": TrunkPolicy(id="a", host="x", lines=5), "b": TrunkPolicy(id="b", host="y", lines=5)}},
             "lines",

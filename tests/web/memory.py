@@ -18,6 +18,7 @@ from engine.runtime import views
 from engine.runtime.console import Wanted
 from engine.runtime.reading import changed
 from engine.runtime.views import AgentView, QueueView, Skill
+from tests.web.memory_outbound import MemoryCampaigns, MemoryDoNotCall, MemoryLeads
 
 AT = datetime(2026, 3, 29, 8, 30, 0, 250_000, tzinfo=UTC)
 Shown = TypeVar("Shown")
@@ -326,6 +327,9 @@ class MemoryConsole:
         self.trunks = MemoryTrunks()
         self.calls = MemoryCalls()
         self.interactions = MemoryInteractions()
+        self.campaigns = MemoryCampaigns()
+        self.leads = MemoryLeads()
+        self.do_not_call = MemoryDoNotCall()
         self.flows = MemoryFlows()
         self.reports = MemoryReports()
         self.fault: Exception | None = None

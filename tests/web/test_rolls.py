@@ -15,6 +15,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "queues": ({"id": "sales", "name": "Sales"}, "sales", {"ring_s": 9.5}),
     "skills": ({"id": "english", "name": "English"}, "english", {"name": "Spoken English"}),
     "numbers": ({"e164": "+442079460000", "flow": "main-en"}, "+442079460000", {"flow": "main-zh"}),
+    "campaigns": ({"id": "autumn", "name": "Autumn", "queue_id": "sales"}, "autumn", {"ring_s": 30.0}),
     "trunks": ({"id": "carrier", "host": "sip.example.net"}, "carrier", {"port": 5070}),
 }
 

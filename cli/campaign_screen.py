@@ -1,0 +1,78 @@
+"""One campaign as people see it: `campaign show` and `campaign watch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cli.output import Record, local, percent, words
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def picture(campaign: Record, timezone: str) -> Table:
+    """Pace and its reason, agents, lines, leads, budgets: a line for each."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, text in lines(campaign, timezone):
+        table.add_row(title, text)
+    return table
+
+
+def lines(campaign: Record, timezone: str) -> list[tuple[str, str]]:
+    """Title and text of each line."""
+    begun = f", begun {local(campaign['begun'], timezone)}" if campaign["begun"] else ""
+    return [
+        (campaign["id"], f"{campaign['name']}: {campaign['state']}{begun}"),
+        ("mode", f"{campaign['mode']}, queue {campaign['queue_id']}, for {words(campaign['seller'])}"),
+        ("dials", f"as {words(campaign['caller_id'])} over {', '.join(campaign['trunks']) or 'no trunk'}"),
+        *_live(campaign["live"]),
+        ("leads", ", ".join(f"{count} {state}" for state, count in campaign["leads"].items())),
+        *((_window(each), _standing(each)) for each in campaign["standings"]),
+    ]
+
+
+def _live(live: Record | None) -> list[tuple[str, str]]:
+    if live is None:
+        return [("pace", "no engine is running: start it with `callwright serve`")]
+    agents, used = live["agents"], live["lines"]
+    rule = f"; held back: {live['rule_says']}" if live["rule"] else ""
+    busy = agents["talking"] + agents["wrapping"]
+    share = percent(busy / agents["staffed"]) if agents["staffed"] else "-"
+    figures = {key: value for key, value in live["figures"].items() if value == value}
+    at_work = (
+        f"{agents['staffed']} at work: {agents['free']} free, {agents['talking']} talking,"
+        f" {agents['wrapping']} in wrap-up ({share} busy); {agents['paused']} not ready"
+    )
+    found = [
+        ("pace", f"{live['says']}{rule}"),
+        ("agents", at_work),
+        ("lines", f"{used['up']} up: {used['ringing']} ringing, {used['waiting']} answered and waiting for an agent"),
+        ("stock", f"{live['stock']} leads claimed"),
+    ]
+    if figures:
+        found.append(("figures", ", ".join(f"{_said(key)} {_figure(value)}" for key, value in figures.items())))
+    return found
+
+
+def _said(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _window(budget: Record) -> str:
+    return f"{budget['window']}{' of the seller' if budget['of_seller'] else ''}"
+
+
+def _standing(budget: Record) -> str:
+    bears = "nothing yet" if budget["bears"] < 1 else f"{budget['bears']} by its end"
+    return (
+        f"{budget['drops']} of {budget['answers']} live answers abandoned ({percent(budget['rate'])},"
+        f" at most {percent(budget['upper95'])} by 95 %; cap {percent(budget['cap'])}); the budget bears {bears}"
+    )

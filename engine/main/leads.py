@@ -1,0 +1,200 @@
+"""Leads and the do-not-call list: over the store, with an engine or without. `now` gives UTC µs.
+
+The vault is asked for only when numbers come in: beside a running engine nobody else may open it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from engine.domain.campaign import CampaignId
+from engine.domain.values import SECOND
+from engine.errors import UsageError
+from engine.main.moments import moment
+from engine.runtime.outbound import (
+    AttemptView,
+    DoNotCallImport,
+    DoNotCallView,
+    ImportView,
+    LeadDetail,
+    LeadView,
+    ListColumns,
+    RejectedView,
+    WantedLeads,
+)
+from engine.runtime.views import Page
+from engine.store.database import Database
+from engine.store.definitions import Definitions
+from engine.store.dnc import DoNotCallList, Unwanted
+from engine.store.dnc_files import import_numbers
+from engine.store.imports import Imports
+from engine.store.lead_lists import LeadLists, ListedLead, ListedRow
+from engine.store.vault import Vault, mask
+
+OpenVault = Callable[[], Awaitable[Vault]]
+
+
+class StoredLeads:
+    """Leads of all campaigns."""
+
+    def __init__(self, database: Database, vault: OpenVault, now: Callable[[], int]) -> None:
+        self._database = database
+        self._campaigns = Definitions(database).campaigns
+        self._lists = LeadLists(database)
+        self._vault = vault
+        self._now = now
+        self._turn = asyncio.Lock()
+        """One list after the other: two would only fight for the database."""
+
+    async def bring(self, campaign_id: str, file: Path, region: str, columns: ListColumns) -> ImportView:
+        """Import a file."""
+        async with self._turn:
+            imports = Imports(self._database, await self._vault())
+            done = await imports.import_csv(
+                CampaignId(campaign_id), file, self._now(), columns=columns.named(), region=region or None
+            )
+        return next(each for each in await self.imports(campaign_id) if each.id == done.import_id)
+
+    async def imports(self, campaign_id: str) -> list[ImportView]:
+        """The imports of a campaign, latest first."""
+        await self._campaigns.show(campaign_id)
+        return [
+            ImportView(
+                id=row.id,
+                campaign_id=row.campaign_id,
+                source=row.source,
+                begun=moment(row.begun_us),
+                ended=moment(row.ended_us),
+                accepted=row.accepted,
+                duplicates=row.duplicates,
+                rejected=row.rejected,
+                reasons=reasons,
+            )
+            for row, reasons in await self._lists.imports(campaign_id)
+        ]
+
+    async def list(self, wanted: WantedLeads, *, reveal: bool = False) -> Page[LeadView]:
+        """One page of leads."""
+        await self._known(wanted.campaign)
+        found = await self._lists.leads(wanted.campaign, wanted.state, wanted.cursor, wanted.limit + 1)
+        more = len(found) > wanted.limit
+        items = tuple(LeadView(**_lead(each, reveal=reveal)) for each in found[: wanted.limit])
+        return Page(items=items, next=items[-1].id if more else None)
+
+    async def rejected(self, wanted: WantedLeads) -> Page[RejectedView]:
+        """One page of the rows that became no lead."""
+        await self._known(wanted.campaign)
+        found = await self._lists.rejected(wanted.campaign, _place(wanted.cursor), wanted.limit + 1)
+        last = found[wanted.limit - 1] if len(found) > wanted.limit else None
+        return Page(
+            items=tuple(_rejected(each) for each in found[: wanted.limit]),
+            next=f"{last.begun_us}.{last.import_id}.{last.line}" if last else None,
+        )
+
+    async def show(self, id_: str, *, reveal: bool = False) -> LeadDetail:
+        """One lead with its attempts."""
+        found, attempts = await self._lists.lead(id_)
+        return LeadDetail(**_lead(found, reveal=reveal), history=tuple(_attempt(row) for row in attempts))
+
+    async def _known(self, campaign_id: str) -> None:
+        if campaign_id:
+            await self._campaigns.show(campaign_id)
+
+
+class StoredDoNotCall:
+    """The own do-not-call list."""
+
+    def __init__(self, database: Database, vault: OpenVault, now: Callable[[], int]) -> None:
+        self._database = database
+        self._vault = vault
+        self._now = now
+
+    async def add(self, number: str, region: str, by: str) -> DoNotCallView:
+        """Put a number on the list."""
+        unwanted = await self._list()
+        await unwanted.add(number, self._now(), by=by, region=region)
+        return _listed(number, await unwanted.check(number, region=region))
+
+    async def remove(self, number: str, region: str) -> DoNotCallView:
+        """Take a number off the list."""
+        await (await self._list()).remove(number, region=region)
+        return _listed(number, None)
+
+    async def check(self, number: str, region: str) -> DoNotCallView:
+        """Whether a number is on the list."""
+        return _listed(number, await (await self._list()).check(number, region=region))
+
+    async def bring(self, file: Path, region: str, column: str) -> DoNotCallImport:
+        """Put all numbers of a file on the list."""
+        done = await import_numbers(await self._list(), file, self._now(), region=region, column=column)
+        return DoNotCallImport(
+            source=file.name,
+            added=done.added,
+            known=done.known,
+            rejected=sum(done.reasons.values()),
+            reasons=done.reasons,
+            rejected_rows=tuple(
+                RejectedView(
+                    import_id="", source=file.name, line=bad.line, reason=bad.reason, masked=f"{bad.digits} digits"
+                )
+                for bad in done.rejected
+            ),
+        )
+
+    async def _list(self) -> DoNotCallList:
+        return DoNotCallList(self._database, await self._vault())
+
+
+def _lead(found: ListedLead, *, reveal: bool) -> dict[str, Any]:
+    number = found.number if reveal or found.number is None else mask(found.number)
+    whole = found._asdict()
+    next_us = whole.pop("next_us")
+    return {**whole, "number": number, "next": moment(next_us)}
+
+
+def _attempt(row: Any) -> AttemptView:
+    return AttemptView(
+        id=row.id,
+        trunk_id=row.trunk_id,
+        begun=moment(row.intent_us),
+        answered=moment(row.answered_us),
+        connected=moment(row.connected_us),
+        ended=moment(row.outcome_us),
+        outcome=row.outcome,
+        wait_ms=None if row.wait_us is None else round(row.wait_us * 1000 / SECOND, 1),
+        cause=row.cause,
+        rule=row.rule,
+        agent_id=row.agent_id,
+    )
+
+
+def _rejected(row: ListedRow) -> RejectedView:
+    return RejectedView(import_id=row.import_id, source=row.source, line=row.line, reason=row.reason, masked=row.masked)
+
+
+def _place(cursor: str) -> tuple[int, str, int]:
+    """Where a page of rejected rows goes on.
+
+    :raises UsageError: it is no cursor of ours.
+    """
+    if not cursor:
+        return (-1, "", 0)
+    begun, _, rest = cursor.partition(".")
+    import_id, _, line = rest.rpartition(".")
+    if not (begun.isdecimal() and line.isdecimal() and import_id):
+        raise UsageError("this is no cursor", where="cursor", mend="Use `next` of the page before.")
+    return int(begun), import_id, int(line)
+
+
+def _listed(number: str, entry: Unwanted | None) -> DoNotCallView:
+    """The answer shows what was asked: who asks knows the number."""
+    return DoNotCallView(
+        number=number,
+        listed=entry is not None,
+        source=entry.source if entry else "",
+        by=entry.by if entry else "",
+        added=moment(entry.added_at) if entry else None,
+    )

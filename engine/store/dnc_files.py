@@ -1,0 +1,114 @@
+"""Files of numbers that must not be called: one a line, or a CSV with a column of numbers.
+
+A file without a header that names a column is read as bare lines. Batches are written one transaction each; an import
+that was cut off is begun again with the same file, for what is there already changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from engine.errors import ConfigError, NotFound
+from engine.store.dialable import Undialable, read_number
+from engine.store.dnc import DoNotCallList
+from engine.store.imports import FIELDS, find_columns
+
+AT_ONCE = 500
+REJECTED_KEPT = 100
+LONGEST_LINE = 8_192
+SEPARATORS = ",;\t"
+
+
+class BadLine(NamedTuple):
+    """A line that holds no number; `digits` is how many it has."""
+
+    line: int
+    reason: str
+    digits: int
+
+
+class Listed(NamedTuple):
+    """What a file came to: numbers added and known before, lines rejected by reason, and the first of those."""
+
+    added: int
+    known: int
+    reasons: dict[str, int]
+    rejected: tuple[BadLine, ...]
+
+
+async def import_numbers(
+    unwanted: DoNotCallList, file: Path, now: int, *, region: str = "", column: str = ""
+) -> Listed:
+    """Put all numbers of a file on the list. `column` names the numbers' column where its name does not tell.
+
+    :raises NotFound: there is no such file.
+    :raises ConfigError: there is no such column.
+    :raises StoreUnavailable: the rest was not imported; import the file again.
+    """
+    lines = await asyncio.to_thread(_open, file, column)
+    added = known = 0
+    reasons: Counter[str] = Counter()
+    rejected: list[BadLine] = []
+    with lines.file:
+        while batch := await asyncio.to_thread(_read, lines, region):
+            good = [line for line in batch if isinstance(line, str)]
+            bad = [line for line in batch if isinstance(line, BadLine)]
+            new = await unwanted.add_all(good, now, source="import", by=file.name) if good else 0
+            added, known = added + new, known + len(good) - new
+            reasons.update(line.reason for line in bad)
+            rejected += bad[: REJECTED_KEPT - len(rejected)]
+    return Listed(added, known, dict(reasons), tuple(rejected))
+
+
+class _Lines(NamedTuple):
+    """An open file; `place` is the numbers' column among those that `separator` divides, "" for bare lines."""
+
+    file: TextIO
+    numbered: Iterator[tuple[int, str]]
+    separator: str
+    place: int
+
+
+def _open(path: Path, column: str) -> _Lines:
+    try:
+        file = path.open(encoding="utf-8-sig", errors="replace")
+    except OSError as gone:
+        raise NotFound(f"this file cannot be read: {gone.strerror}", where=str(path), mend="Name another.") from gone
+    numbered = iter(enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1))
+    first = next(numbered, (1, ""))
+    separator = max(SEPARATORS, key=first[1].count)
+    names = [name.strip().strip('"') for name in first[1].rstrip("\r\n").split(separator)]
+    if column or any(name.lower() in FIELDS["number"] for name in names):
+        try:
+            found = find_columns(names, {"number": column} if column else {}, where=path.name)
+        except ConfigError:
+            file.close()
+            raise
+        return _Lines(file, numbered, separator, names.index(found.number))
+    return _Lines(file, _with(first, numbered), separator, 0)
+
+
+def _with(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    yield first
+    yield from rest
+
+
+def _read(lines: _Lines, region: str) -> list[str | BadLine]:
+    return list(islice(_judged(lines, region), AT_ONCE))
+
+
+def _judged(lines: _Lines, region: str) -> Iterator[str | BadLine]:
+    for number, text in lines.numbered:
+        if not text.strip():
+            continue
+        cells = text.rstrip("\r\n").split(lines.separator)
+        raw = cells[lines.place].strip().strip('"') if lines.place < len(cells) else ""
+        try:
+            yield read_number(raw, region, assigned_only=False).e164
+        except Undialable as wrong:
+            yield BadLine(number, wrong.reason, sum(char.isdigit() for char in raw))
