@@ -77,6 +77,11 @@ class Crews:
         self._make_pacing = make_pacing
         self._crews: dict[CampaignId, Crew] = {}
         self._stale = True
+        self._available = {each.profile.id: each for each in state.agents.values() if each.state is _S.AVAILABLE}
+
+    def available(self) -> list[Agent]:
+        """Everybody who is available, whether or not he can take a call just now, in no order."""
+        return list(self._available.values())
 
     def fresh(self, policy: CampaignPolicy) -> Learnt:
         """What is believed before anything was seen."""
@@ -98,6 +103,10 @@ class Crews:
 
     def moved(self, agent: Agent, old: AgentState, now: int) -> None:
         """An agent went from `old` to where he is now. `now - agent.since` is how long he had been there."""
+        if agent.state is _S.AVAILABLE:
+            self._available[agent.profile.id] = agent
+        else:
+            self._available.pop(agent.profile.id, None)
         if not self._state.campaigns:
             return
         for crew in self.all():

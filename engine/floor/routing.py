@@ -47,7 +47,7 @@ def _serve(step: Step, agent: Agent) -> None:
 def _go_along(step: Step, waiting: Iterable[Interaction]) -> None:
     free = [
         Candidate(agent=agent.profile, idle_since=agent.idle_since)
-        for agent in step.state.agents.values()
+        for agent in step.crews.available()
         if agent.can_take()
     ]
     if not free:

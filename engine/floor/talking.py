@@ -7,7 +7,7 @@ from engine.domain.commands import HangUp
 from engine.domain.events import InteractionAnswered
 from engine.domain.facts import LegJoined, LegLeft
 from engine.domain.interaction import Ending, InteractionState
-from engine.domain.values import SECOND, LegMode
+from engine.domain.values import SECOND, LegId, LegMode
 from engine.floor import agents, attempts, endings, flow, offers
 from engine.floor.state import Agent, Interaction, Leg
 from engine.floor.step import Step
@@ -50,22 +50,34 @@ def _joined_unasked(step: Step, leg: Leg) -> Interaction | None:
 
     They talk, whatever we believed, so the offer is made good; another agent whom he is offered to by now is let go.
     """
-    inside = [other for other in step.state.legs.values() if other.bridge == leg.bridge and other.id != leg.id]
-    for other in sorted(inside, key=lambda other: other.id):
-        for caller_leg, agent_leg in ((leg, other), (other, leg)):
-            interaction = step.interaction_of(caller_leg.id)
-            agent = step.agent_of(agent_leg.id)
-            if interaction is None or interaction.leg != caller_leg.id:
-                continue
-            if agent is None or agent.leg != agent_leg.id or agent.state is not AgentState.AVAILABLE:
-                continue
-            if interaction.state is _S.OFFERED:
-                offers.failed(step, interaction, "joined-to-another", blame=False)
-            if interaction.state is _S.WAITING:
-                offers.reserve(step, interaction, agent, 1)
-                offers.take_leg(step, interaction, agent_leg.id)
-                return interaction
+    for interaction, agent in _strangers(step, leg):
+        if interaction.state is _S.OFFERED:
+            offers.failed(step, interaction, "joined-to-another", blame=False)
+        if interaction.state is _S.WAITING and agent.leg is not None:
+            offers.reserve(step, interaction, agent, 1)
+            offers.take_leg(step, interaction, agent.leg)
+            return interaction
     return None
+
+
+def _strangers(step: Step, leg: Leg) -> list[tuple[Interaction, Agent]]:
+    """The callers and free nailed-up agents, this leg one of them, who are in its bridge."""
+    agent = step.agent_of(leg.id)
+    if agent is not None:
+        if agent.leg != leg.id or agent.state is not AgentState.AVAILABLE:
+            return []
+        callers = [each for each in step.state.interactions.values() if _is_in(step, each.leg, leg.bridge)]
+        return [(caller, agent) for caller in sorted(callers, key=lambda each: each.leg)]
+    interaction = step.interaction_of(leg.id)
+    if interaction is None or interaction.leg != leg.id:
+        return []
+    free = [each for each in step.crews.available() if each.leg is not None and _is_in(step, each.leg, leg.bridge)]
+    return [(interaction, each) for each in sorted(free, key=lambda each: each.leg or "")]
+
+
+def _is_in(step: Step, leg_id: LegId, bridge: str) -> bool:
+    leg = step.state.legs.get(leg_id)
+    return leg is not None and leg.bridge == bridge
 
 
 def _connect(step: Step, interaction: Interaction, joined_at: int) -> None:
