@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -336,16 +336,25 @@ async def open_hall(
     mqtt: Mqtt | None = None,
     ami: Proxy | None = None,
     agi: Proxy | None = None,
+    site_of: Callable[..., DemoSite] = DemoSite,
+    also: Callable[[Settings], Awaitable[None]] | None = None,
+    process: Callable[[Settings, Path], EngineProcess] = EngineProcess,
+    **of_site: Any,
 ) -> AsyncIterator[Hall]:
-    """A hall whose engine is up and sees. `ami` and `agi`, if given, carry these links."""
+    """A hall whose engine is up and sees. `ami` and `agi`, if given, carry these links.
+
+    `site_of` makes the site, with `of_site`; `also` defines more before the first start; `process` is what is started.
+    """
     name = f"fault{os.getpid()}-{next(_serial)}"
     agents = profiles(nailed, on_demand)
     with tempfile.TemporaryDirectory(prefix="callwright-") as folder:
         home = Path(folder)
-        async with DemoSite(name, agents, lambda _text: None, rescue_after_s=rescue_after_s) as site:
+        async with site_of(name, agents, lambda _text: None, rescue_after_s=rescue_after_s, **of_site) as site:
             settings = _settings(site, home, mqtt, _through(site, ami, agi))
             await define(settings, agents, queue)
-            engine = EngineProcess(settings, home)
+            if also is not None:
+                await also(settings)
+            engine = process(settings, home)
             async with AsyncExitStack() as stack:
                 for proxy in (ami, agi):
                     if proxy is not None:
