@@ -83,7 +83,7 @@ def test_a_call_that_keeps_ringing_is_less_and_less_likely_to_be_answered() -> N
 
 
 def test_an_agent_in_a_long_talk_is_not_expected_soon() -> None:
-    """70 % talk 20 s, 30 % talk 400 s: who has talked for 60 s talks on for minutes ("mean less elapsed" thinks not)."""
+    """70 % talk 20 s, 30 % 400 s: who has talked for 60 s talks on for minutes ("mean less elapsed" thinks not)."""
     talk = Histogram(weights=mixed(lognormal(20.0, 2.0, 700.0), lognormal(400.0, 5.0, 300.0)))
     talking = Tables(clocks(talk), GRACE_S).talking[:, -1]
     assert talking[bin_of(60 * S)] < 0.01

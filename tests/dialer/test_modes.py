@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from engine.dialer.modes import Agentless, Power, Preview, Progressive, fresh, make_pacing
 from engine.dialer.pacing import REASONS, Lesson, Pacing, Sight
 from engine.dialer.predictive import Predictive
-from engine.domain.values import QueueId
 from engine.domain.campaign import CampaignId, CampaignPolicy, Mode
+from engine.domain.values import QueueId
 
 NOW = 1_700_000_000_000_000
 
@@ -64,7 +64,9 @@ def test_the_policy_chooses(mode: Mode, kind: type[Pacing]) -> None:
     waiting=st.integers(min_value=0, max_value=5),
     lines=st.integers(min_value=-5, max_value=60),
 )
-def test_never_negative_never_more_than_the_lines(mode: Mode, free: int, ringing: int, waiting: int, lines: int) -> None:
+def test_never_negative_never_more_than_the_lines(
+    mode: Mode, free: int, ringing: int, waiting: int, lines: int
+) -> None:
     proposal = make_pacing(policy(mode), fresh(policy(mode))).decide(sight(free, ringing, waiting, lines))
     assert 0 <= proposal.dials <= max(lines, 0)
     assert proposal.reason in REASONS
