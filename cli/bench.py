@@ -22,16 +22,20 @@ class Bench(StrEnum):
 
     AMI = "ami"
     CALLS = "calls"
+    PACING = "pacing"
     ROUTING = "routing"
 
 
 def bench(
     names: Annotated[
-        list[Bench] | None, typer.Argument(metavar="[ami|calls|routing]...", help="Which; all by default.")
+        list[Bench] | None, typer.Argument(metavar="[ami|calls|pacing|routing]...", help="Which; all by default.")
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=99, help="Figures are medians of so many runs.")] = 3,
     full: Annotated[
         bool, typer.Option("--full", help="The counts of the project's figures; FULL=1 does the same.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Of the pacing only a few scenarios and two seeds: minutes, not hours.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -46,7 +50,7 @@ def bench(
             "the benchmarks are not installed", where="callwright bench", mend="run it in the source checkout"
         )
     command = [sys.executable, "-m", "tests.bench", *(names or ()), "--runs", str(runs)]
-    command += ["--full"] * full + ["--json"] * as_json
+    command += ["--full"] * full + ["--quick"] * quick + ["--json"] * as_json
     code = subprocess.run(command, cwd=ROOT, env=dict(os.environ), check=False).returncode
     if code:
         raise typer.Exit(code)

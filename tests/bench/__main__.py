@@ -1,4 +1,4 @@
-"""`python -m tests.bench [ami|calls|routing]`: run benchmarks and print their figures; exit 1 if a limit is missed.
+"""`python -m tests.bench [ami|calls|pacing|routing]`: run benchmarks and print their figures; exit 1 if a limit is missed.
 
 FULL=1 in the environment (or `--full`): the counts of the project's brief.
 """
@@ -18,33 +18,42 @@ import structlog
 from engine.errors import CallwrightError
 from tests.bench.figures import Report
 
-NAMES: Final = ("routing", "ami", "calls")
+NAMES: Final = ("routing", "ami", "calls", "pacing")
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _routing(runs: int, *, full: bool) -> Report:
+def _routing(runs: int, *, full: bool, quick: bool) -> Report:
     from tests.bench import routing
 
-    del full
+    del full, quick
     return routing.measure(runs, _say)
 
 
-def _ami(runs: int, *, full: bool) -> Report:
+def _ami(runs: int, *, full: bool, quick: bool) -> Report:
     from tests.bench import events
 
+    del quick
     return asyncio.run(events.measure(runs, 60.0 if full else 15.0, _say))
 
 
-def _calls(runs: int, *, full: bool) -> Report:
+def _calls(runs: int, *, full: bool, quick: bool) -> Report:
     from tests.bench import calls
 
+    del quick
     return asyncio.run(calls.measure(calls.loads(full=full), list(calls.PAIRS), runs, _say))
 
 
-_BENCHES: Final = {"routing": _routing, "ami": _ami, "calls": _calls}
+def _pacing(runs: int, *, full: bool, quick: bool) -> Report:
+    from tests.bench import pacing
+
+    del runs, full
+    return pacing.measure(_say, quick=quick)
+
+
+_BENCHES: Final = {"routing": _routing, "ami": _ami, "calls": _calls, "pacing": _pacing}
 
 
 def _show(report: Report) -> None:
@@ -61,6 +70,7 @@ def main() -> int:
     arguments.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)}; all by default")
     arguments.add_argument("--runs", type=int, default=3, help="figures are medians of so many runs")
     arguments.add_argument("--full", action="store_true", default=bool(os.environ.get("FULL")))
+    arguments.add_argument("--quick", action="store_true", help="pacing: a few scenarios and two seeds")
     arguments.add_argument("--json", action="store_true", help="one JSON object for each benchmark")
     given = arguments.parse_args()
     unknown = set(given.names) - set(NAMES)
@@ -68,12 +78,13 @@ def main() -> int:
         arguments.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     logging.disable(logging.WARNING)
+    quick = given.quick or not (given.names or given.full)  # some hours of simulation are asked for by name
     ok = True
     for name in NAMES:
         if given.names and name not in given.names:
             continue
         try:
-            report = _BENCHES[name](given.runs, full=given.full)
+            report = _BENCHES[name](given.runs, full=given.full, quick=quick)
         except CallwrightError as wrong:
             _say(f"{name}: {wrong}")
             return wrong.exit_code
