@@ -16,6 +16,7 @@ from typing import BinaryIO
 import msgspec
 from ulid import ULID
 
+from engine.asterisk.channels import is_shell
 from engine.domain.campaign import AttemptId
 from engine.domain.facts import AttemptTraced, OptedOut
 from engine.domain.values import SECOND
@@ -74,7 +75,7 @@ def trace(log: Path, attempts: Collection[AttemptId]) -> list[AttemptTraced]:
                 continue
             seek(file, first)
             for row in rows(file):
-                if row.leg in wanted:
+                if row.leg in wanted and not is_shell(row.channel):
                     wanted[row.leg].append(row)
     reaches_back = _begins(files)
     return [

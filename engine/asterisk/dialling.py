@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 Intend = Callable[[Dial], Awaitable[str | None]]
 """Writes the INTENT and tells the number, E.164; None when a rule forbids it, as the ledger's side tells the floor."""
 
-STANDARD: Final = Prompt(file="callwright/sorry-nobody-free")
-"""The built-in message (dialplans/prompts.toml)."""
+STANDARD: Final = "callwright/sorry-nobody-free"
+"""The built-in message (dialplans/prompts.toml). It names nobody: a campaign's own must say for whom it calls."""
 ANSWER_S: Final = 5.0
 """Asterisk only queues an Originate; this long we wait to be told so."""
 JOIN_BEFORE_S: Final = 0.3
@@ -126,7 +126,7 @@ class Dialling:
 
     async def _message(self, command: Dial) -> str:
         """The sound of the campaign's message; "" for the built-in one, which the dialplan has in each language."""
-        if command.message is None or command.message == STANDARD:
+        if command.message is None or command.message.file == STANDARD:
             return ""
         return await self._sounds.sound(command.message)
 

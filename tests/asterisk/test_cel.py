@@ -80,6 +80,14 @@ def test_a_message_of_a_campaign_without_agents_is_one_too(tmp_path: Path) -> No
     assert cel.trace(log, [attempt])[0].message_at == us(START + 1.1)
 
 
+def test_the_shell_that_a_bridge_leaves_ends_nothing(tmp_path: Path) -> None:
+    attempt = attempt_at(START)
+    shell = row("CHAN_END", START + 3, attempt).replace("PJSIP/", "Surrogate/PJSIP/")
+    lines = call(attempt, START, ("ANSWER", 2.0), ("BRIDGE_ENTER", 3.0))
+    log = write(tmp_path / "cel.jsonl", *before(), *lines[:3], shell, *lines[3:])
+    assert cel.trace(log, [attempt])[0].ended_at == us(START + 20)
+
+
 def test_one_that_still_rings_has_no_end(tmp_path: Path) -> None:
     attempt = attempt_at(START)
     log = write(tmp_path / "cel.jsonl", *before(), row("CHAN_START", START + 1, attempt))

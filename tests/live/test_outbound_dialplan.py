@@ -199,11 +199,20 @@ async def test_a_join_after_the_message_began_is_a_talk_and_still_abandoned(site
 
 
 async def test_bad_variables_leave_no_silence(site: Site) -> None:
-    bad = {"CW_MESSAGE": "no-such/../file", "CW_JOIN_S": "99", "CW_OPT_OUT": "99", "CW_LANGUAGE": "xx"}
+    bad = {
+        "CW_MESSAGE": "no-such/../file",
+        "CW_JOIN_S": "99",
+        "CW_OPT_OUT": "99",
+        "CW_LANGUAGE": "xx",
+        "CW_RECORD": "../x",
+    }
     called = number(Persona.PERSON, next(_serial), ring_s=0.5)
     file = await ear(site, called)
     attempt = await dial(site, called, **bad)
     await over(site, called, 60)
+    assert (
+        sorted(path.name for path in site.asterisk.recordings.iterdir()) == []
+    )  # CW_RECORD leaves none without a talk
     assert first_sound_s(await written(file)) <= 2.0
     assert phases(site, attempt) == ["answered", "abandoned"]
 

@@ -39,6 +39,7 @@ from engine.lab.tree import AsteriskTree
 from tests.live.conftest import ROOT
 from tests.live.sip_carrier import CARRIER_HOST, SipCarrier, Steps
 
+OUR_NUMBER = "+498912345"
 RING_S = 8.0
 """Longer than a dead carrier takes to be noticed, shorter than the law wants: these are no people."""
 _serial = count(1)
@@ -102,7 +103,7 @@ class Line:
             lead_id=LeadId("l"),
             number=Token(number),
             trunk_id=TrunkId(trunk),
-            caller_id="+498912345",
+            caller_id=OUR_NUMBER,
             ring_s=ring_s,
             message=Prompt(file="callwright/sorry-nobody-free"),
         )
@@ -189,6 +190,7 @@ async def test_each_answer_has_its_cause_and_none_looks_like_another(line: Line)
     assert wrong == {}
     assert [fact for fact in line.facts if isinstance(fact, DialFailed | CallArrived | AttemptAnswered)] == []
     assert {line.carrier.dialled(call.number) for call in line.carrier.calls} == {1}
+    assert all(f"<sip:{OUR_NUMBER}@" in call.headers["from"][0] for call in line.carrier.calls)
 
 
 async def test_an_answer_that_crosses_our_giving_up_is_no_call(line: Line) -> None:
