@@ -16,6 +16,8 @@ from engine.bus.page import topics_page
 from engine.bus.topics import LONGEST_TEXT, ROUTES, UNSPOKEN, Announcer, Envelope, checked_id, envelope, topic, topics
 from engine.domain import events
 from engine.domain.agent import AgentState
+from engine.domain.attempt import Outcome
+from engine.domain.campaign import AttemptId, CampaignId, CampaignState, LeadId, TrunkId
 from engine.domain.interaction import Ending, InteractionState
 from engine.domain.values import AgentId, Channel, InteractionId, LegId, QueueId, Token
 from engine.errors import ConfigError, UsageError
@@ -23,6 +25,7 @@ from engine.errors import ConfigError, UsageError
 AT = 1_767_225_600_250_000
 IN = InteractionId("in_01KDVD3H7T")
 QUEUE, ANNA = QueueId("support"), AgentId("anna")
+SPRING, ATTEMPT = CampaignId("spring"), AttemptId("att_1")
 SECRET = "+8613800138000"
 
 ALL: tuple[tuple[events.AnyEvent, str], ...] = (
@@ -60,6 +63,31 @@ ALL: tuple[tuple[events.AnyEvent, str], ...] = (
         events.CallbackPromised(at=AT, interaction_id=IN, number=Token("tok_3"), spool_id="sp_1"),
         f"interaction/{IN}/callback-promised",
     ),
+    (
+        events.CampaignMoved(at=AT, campaign_id=SPRING, old=CampaignState.STOPPED, new=CampaignState.RUNNING),
+        "campaign/spring/moved",
+    ),
+    (events.CampaignPaced(at=AT, campaign_id=SPRING, reason="risk", figures={"free": 2.0}), "campaign/spring/paced"),
+    (
+        events.LeadPreviewed(
+            at=AT, agent_id=ANNA, attempt_id=ATTEMPT, campaign_id=SPRING, lead_id=LeadId("lead_1"), until=AT
+        ),
+        "agent/anna/previews",
+    ),
+    (
+        events.AttemptEnded(
+            at=AT,
+            attempt_id=ATTEMPT,
+            campaign_id=SPRING,
+            lead_id=LeadId("lead_1"),
+            trunk_id=TrunkId("east"),
+            outcome=Outcome.BUSY,
+            dialled_at=AT,
+        ),
+        "attempt/att_1/ended",
+    ),
+    (events.PersonOptedOut(at=AT, attempt_id=ATTEMPT, campaign_id=SPRING), "attempt/att_1/opted-out"),
+    (events.TrunkMoved(at=AT, trunk_id=TrunkId("east"), state="open"), "trunk/east/moved"),
     (events.Anomaly(at=AT, what="a leg nobody knows", leg=LegId("1.2")), "engine/anomaly"),
 )
 
@@ -75,6 +103,10 @@ def test_a_step_that_another_event_tells_is_not_announced() -> None:
         at=AT, interaction_id=IN, old=InteractionState.ARRIVED, new=InteractionState.IN_FLOW, node="menu"
     )
     assert Announcer("main")(moved, 1) == []
+    begun = events.AttemptBegun(
+        at=AT, attempt_id=ATTEMPT, campaign_id=SPRING, lead_id=LeadId("lead_1"), trunk_id=TrunkId("east")
+    )
+    assert Announcer("main")(begun, 1) == []
 
 
 @pytest.mark.parametrize(("event", "where"), ALL, ids=lambda value: value if isinstance(value, str) else "")
