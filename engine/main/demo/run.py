@@ -21,8 +21,9 @@ from engine.errors import CallwrightError
 from engine.main import logs
 from engine.main.companions import companions
 from engine.main.console import LiveConsole
-from engine.main.demo import company, sums
+from engine.main.demo import company, outbound, outbound_sums, sums
 from engine.main.demo.crowd import Crowd
+from engine.main.demo.outbound import Outreach
 from engine.main.demo.screen import Screen
 from engine.main.demo.site import DemoSite
 from engine.main.engine import Engine
@@ -31,6 +32,7 @@ from engine.store.definitions import SkillDefinition
 log = structlog.get_logger(__name__)
 SETTLE_S = 75.0
 """How long after the last call the demo waits at most for everybody to be done."""
+SIGN_IN_S = 60.0
 Say = Callable[[str], None]
 
 
@@ -54,6 +56,7 @@ class DemoResult(Value):
 
     asterisk: Version
     inbound: sums.Inbound
+    outbound: outbound_sums.Outbound
     far_side: sums.FarSide
     verify: Verified
     seconds: float
@@ -63,11 +66,21 @@ class DemoResult(Value):
 class Demo:
     """One demo. `before_sums` is called with the engine when all calls are over; tests tamper there."""
 
-    def __init__(self, seconds: float, *, headless: bool, seed: int, say: Say) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        headless: bool,
+        seed: int,
+        say: Say,
+        outbound_agents: int = company.OUTBOUND_AGENTS,
+    ) -> None:
         self.seconds = seconds
         self.headless = headless
         self.seed = seed
         self.say = say
+        self.agents = (*company.AGENTS, *company.outbound_agents(outbound_agents))
+        self.outbound_agents = outbound_agents
         self.answered: list[InteractionAnswered] = []
         self.compared = 0
         self.runs = 0
@@ -80,10 +93,10 @@ class Demo:
             CallwrightError: it could not be set up; with the mend.
         """
         name = f"demo{os.getpid()}"
-        site = await asyncio.to_thread(DemoSite, name, company.AGENTS, self.say)
+        site = await asyncio.to_thread(DemoSite, name, self.agents, self.say)
         async with site:
             async with Engine(site.settings) as engine:
-                await self._define(engine)
+                await self._define(engine, site)
                 engine.loop.observe(self._on_event)
                 running = asyncio.create_task(engine.run(extra=companions(engine)))
                 try:
@@ -94,15 +107,16 @@ class Demo:
                         await running
 
     def _on_event(self, _seq: int, event: AnyEvent) -> None:
-        if isinstance(event, InteractionAnswered):
+        if isinstance(event, InteractionAnswered) and event.queue_id != company.CALLERS_QUEUE.id:
             self.answered.append(event)
 
-    async def _define(self, engine: Engine) -> None:
+    async def _define(self, engine: Engine, site: DemoSite) -> None:
         for skill in company.SKILLS:
             await engine.definitions.skills.add(SkillDefinition(id=skill, name=skill.title()))
         for queue in company.QUEUES:
             await engine.definitions.queues.add(queue)
-        for agent in company.AGENTS:
+        await outbound.define(engine, site)
+        for agent in self.agents:
             await engine.definitions.agents.add(agent)
             await engine.definitions.pins.set(agent.id, company.PIN)
         for number in company.NUMBERS:
@@ -111,27 +125,40 @@ class Demo:
     async def _play(self, site: DemoSite, engine: Engine, running: asyncio.Task[None]) -> DemoResult:
         began = time.monotonic()
         console = LiveConsole(engine)
-        crowd = Crowd(site.pstn, self.seed)
         await self._until_up(engine, running)
+        outreach = Outreach(engine, console, self.outbound_agents, self.say)
+        await outreach.prepare(site, self.seconds, self.seed)
         await self._sign_in(site, engine)
         program = _short(Path(sys.prefix, "bin", "callwright"))
         self.say(f"In another terminal: CALLWRIGHT__PATHS__DATA={_short(site.data)} {program} top")
-        ends = asyncio.get_running_loop().time() + self.seconds
-        with Screen(engine, site, headless=self.headless, say=self.say) as screen:
-            calls = asyncio.create_task(crowd.call_until(ends))
-            peak = asyncio.get_running_loop().time() + self.seconds * 0.7
-            while not calls.done():
-                await self._tick(screen, running, f"{max(0.0, ends - asyncio.get_running_loop().time()):.0f} s to go")
-                if not self.runs and asyncio.get_running_loop().time() > peak:
-                    await self._verify(console)
-            await calls
-            patience = asyncio.get_running_loop().time() + SETTLE_S
-            while engine.floor.state.interactions and asyncio.get_running_loop().time() < patience:
-                await self._tick(screen, running, "the last callers finish")
-            await self._verify(console)
+        with Screen(engine, site, outreach, headless=self.headless, say=self.say) as screen:
+            reports = asyncio.create_task(outreach.keep_report())
+            try:
+                await self._work(screen, running, console, Crowd(site.pstn, self.seed), outreach)
+            finally:
+                reports.cancel()
         await engine.clerk.barrier(engine.loop.last_seq)
         await self.before_sums(engine)
-        return await self._sum_up(site, engine, time.monotonic() - began)
+        return await self._sum_up(site, engine, outreach, time.monotonic() - began)
+
+    async def _work(
+        self, screen: Screen, running: asyncio.Task[None], console: LiveConsole, crowd: Crowd, outreach: Outreach
+    ) -> None:
+        """Calls in and out until the time is over; then everybody finishes."""
+        clock = asyncio.get_running_loop().time
+        ends, peak = clock() + self.seconds, clock() + self.seconds * 0.7
+        await outreach.start()
+        calls = asyncio.create_task(crowd.call_until(ends))
+        while not calls.done():
+            await self._tick(screen, running, f"{max(0.0, ends - clock()):.0f} s to go")
+            if not self.runs and clock() > peak:
+                await self._verify(console)
+        await calls
+        await outreach.stop()
+        patience = clock() + SETTLE_S
+        while screen.busy and clock() < patience:
+            await self._tick(screen, running, "the last calls finish")
+        await self._verify(console)
 
     async def _until_up(self, engine: Engine, running: asyncio.Task[None]) -> None:
         self.say("Starting the engine (the first start speaks all prompts) ...")
@@ -151,19 +178,19 @@ class Demo:
 
     async def _sign_in(self, site: DemoSite, engine: Engine) -> None:
         self.say("Agents sign in: nailed-up legs by telephone with code and PIN, the others by command ...")
-        for agent in company.AGENTS:
+        for agent in self.agents:
             if agent.mode is LegMode.NAILED_UP:
                 await site.pstn.agent_login(agent.id, company.PIN)
-        deadline = asyncio.get_running_loop().time() + 40
+        deadline = asyncio.get_running_loop().time() + SIGN_IN_S
         ready = False
         while not ready:
-            for agent in company.AGENTS:
+            for agent in self.agents:
                 state = engine.floor.state.agents.get(agent.id)
                 at_desk = state is not None and state.state is AgentState.OFFLINE and state.reachable
                 if at_desk and agent.mode is LegMode.ON_DEMAND:
                     engine.loop.put(AgentSignedIn(agent_id=agent.id, mode=agent.mode, by="demo"))
             await asyncio.sleep(0.25)
-            ready = len(engine.floor.state.agents) == len(company.AGENTS) and all(
+            ready = len(engine.floor.state.agents) == len(self.agents) and all(
                 agent.can_take() for agent in engine.floor.state.agents.values()
             )
             if asyncio.get_running_loop().time() > deadline:
@@ -176,15 +203,17 @@ class Demo:
         self.compared += report.live_calls_compared
         self.violations += [f"{v.code} {','.join(v.ids)}" for v in report.violations]
 
-    async def _sum_up(self, site: DemoSite, engine: Engine, seconds: float) -> DemoResult:
+    async def _sum_up(self, site: DemoSite, engine: Engine, outreach: Outreach, seconds: float) -> DemoResult:
         truth = site.pstn.truth()
         far = sums.FarSide(placed=len(truth.placed()), talked=len(truth.talked()))
         rung = frozenset(agent.id for agent in company.AGENTS if agent.mode is LegMode.ON_DEMAND)
         ours = await sums.inbound(engine.database, self.answered, rung)
-        failures = [*sums.disagreements(ours, far), *self.violations]
+        called, wrong = await outreach.sum_up(truth)
+        failures = [*sums.disagreements(ours, far), *wrong, *self.violations]
         return DemoResult(
             asterisk=Version(version=engine.switch.telephony.version),
             inbound=ours,
+            outbound=called,
             far_side=far,
             verify=Verified(
                 ok=not self.violations,

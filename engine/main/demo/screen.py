@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.domain.interaction import InteractionState
+from engine.main.demo import campaign_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.main.demo.outbound import Outreach
     from engine.main.demo.site import DemoSite
     from engine.main.engine import Engine
 
@@ -35,9 +37,12 @@ _PHASE_COLOUR = {"in-flow": "blue", "waiting": "yellow", "offered": "yellow", "t
 class Screen:
     """Shows queues, agents and calls. Headless it says a line every ten seconds instead."""
 
-    def __init__(self, engine: Engine, site: DemoSite, *, headless: bool, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, engine: Engine, site: DemoSite, outreach: Outreach, *, headless: bool, say: Callable[[str], None]
+    ) -> None:
         self._engine = engine
         self._site = site
+        self._outreach = outreach
         self._say = say
         self._console = Console()
         self._live = None if headless else Live(console=self._console, auto_refresh=False, screen=False)
@@ -63,7 +68,16 @@ class Screen:
         elif time.monotonic() - self._said > 10:
             self._said = time.monotonic()
             state = self._engine.floor.state
-            self._say(f"{title}: {len(state.interactions)} calls live, {self._engine.loop.handled} facts so far")
+            self._say(
+                f"{title}: {len(state.interactions)} calls live, {self._engine.loop.handled} facts so far; "
+                f"{campaign_panel.line(state, self._outreach)}"
+            )
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody is on the line, or anything rings."""
+        state = self._engine.floor.state
+        return bool(state.interactions or state.attempts)
 
     def picture(self, title: str) -> Panel:
         """Everything on one panel."""
@@ -76,7 +90,9 @@ class Screen:
             else "next: nothing due"
         )
         foot = Text(f"{following} · {self._engine.loop.handled} facts · Asterisk {version}", style="dim")
-        return Panel(Group(self._queues(), self._agents(), self._calls(), foot), title=f"Callwright demo — {title}")
+        campaign = campaign_panel.panel(self._engine.floor.state, self._outreach)
+        parts = Group(self._queues(), self._agents(), self._calls(), campaign, foot)
+        return Panel(parts, title=f"Callwright demo — {title}")
 
     def _queues(self) -> Table:
         table = Table("Queue", "waiting", "longest", "talking", expand=True, box=None, title_justify="left")

@@ -51,11 +51,12 @@ _CONVERSATIONS = text("""
            (SELECT sum(s.waited_us) FROM segment s
              WHERE s.conversation_id = c.id AND s.phase = 'queue' AND s.how = 'answered') AS waited_us
     FROM conversation c
+    WHERE c.campaign_id IS NULL
 """)
 
 
 async def inbound(database: Database, answered: Sequence[InteractionAnswered], rung: frozenset[str]) -> Inbound:
-    """Count every conversation once. `rung` are the agents whose phones are rung for each call."""
+    """Count every conversation that a caller began once. `rung` are the agents whose phones are rung for each call."""
     async with database.reading() as connection:
         rows = (await connection.execute(_CONVERSATIONS)).all()
     count = dict.fromkeys(Ending, 0)
