@@ -278,6 +278,20 @@ def test_impact_gives_talks_to_answered_attempts_in_order() -> None:
     assert [attempt.talk_s for attempt in pacing.pool] == [70, 0, 0, 0]
 
 
+def test_impact_keeps_its_first_attempts_or_those_of_30_minutes() -> None:
+    frozen, moving = Impact(POLICY, window_moves=0), Impact(POLICY)
+    for pacing in (frozen, moving):
+        teach(pacing, Lesson.ANSWERED, 1)
+        teach(pacing, Lesson.FAILED, 99)
+        teach(pacing, Lesson.ANSWERED, 30, second=1700)
+        teach(pacing, Lesson.TALKED, 2, 70, second=1801)
+        pacing.decide(sight(1801, 6))
+    assert [len(pacing.pool) for pacing in (frozen, moving)] == [100, 30]
+    assert [attempt.talk_s for attempt in moving.pool[:2]] == [70, 0]
+    teach(moving, Lesson.TALKED, 1, 80, second=1802)
+    assert [attempt.talk_s for attempt in moving.pool[:3]] == [70, 80, 0]
+
+
 @pytest.mark.parametrize(("agents", "traffic", "share"), [(1, 1.0, 0.5), (10, 5.0, 0.01838), (100, 88.0, 0.02010)])
 def test_erlang_b_has_the_tables_values(agents: int, traffic: float, share: float) -> None:
     assert blocking(agents, traffic) == pytest.approx(share, abs=1e-3)

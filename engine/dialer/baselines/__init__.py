@@ -49,7 +49,7 @@ SETTINGS: dict[str, tuple[dict[str, float], ...]] = {
     "omnileads": _each("boost", 0.3, 0.5, 0.7, 0.85, 1.25) + _each("limit", 0.005, 0.01, 0.02),
     "issabel": _each("extra", 1.0, 2.0, 3.0) + _each("quality", 0.5, 0.8, 0.9) + _each("wrap_up_shows", 0.0),
     "issabel-overcommit": _each("quality", 0.9, 0.999) + _each("wrap_up_shows", 0.0),
-    "impact": _LIMITS + _each("most", 1.5, 2.0, 3.0, 4.0),
+    "impact": _LIMITS + _each("most", 1.5, 2.0, 3.0, 4.0) + _each("window_moves", 0.0),
     "erlang-b": _LIMITS,
 }
 """What to try besides the defaults: the best of them in hindsight is what a patient expert might reach."""

@@ -8,17 +8,16 @@ concerns/fcc_compliance.rb (impactdialing/impactdialing@1e585bcd); in own words:
 - Each 60 s a replay chooses best: with fewer than 5 callers or 50 attempts it is 1. Else up to 100 attempts are
   replayed for 240 s with the ratios i/6 x attempts / answered (i = 1...6, at least 1), and the one with the highest
   utilisation among those that abandon less than the limit wins; none does: 1.
-- The attempts come from a window that begins 30 minutes before the program was started, not before now, without an
-  order: the campaign's first 100, once it has them.
+- The attempts are the first 100 of the last 30 minutes. (As written the window begins 30 minutes before the program was
+  started, so that the campaign's first 100 are replayed for good: `window_moves` 0. It serves the rule worse.)
 In the replay an answered attempt rings 10 s and any other 15 s, talks as recorded, wraps up 5 s, and may be dialled
-again. Attempts are drawn by lot there; here those that lay idle longest go first, and each replay begins elsewhere in
-the pool. Who is on hold is looked up once a second, so callers are given two calls answered in one second: only a
+again. Attempts are drawn by lot there; here, without dice, the oldest that is idle goes first. Who is on hold is looked up once a second, so callers are given two calls answered in one second: only a
 second in which nobody was on hold abandons.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from heapq import heappop, heappush
 
 import msgspec
 
@@ -35,16 +34,16 @@ RATIOS = 6
 RING_ANSWERED_S = 10
 RING_FAILED_S = 15
 WRAP_S = 5
-STRIDE = 37
-"""Each replay begins so many attempts further on; 37 and 100 share no divisor, so each start comes once in 100."""
 QUIET_US = 600 * SECOND
+WINDOW_US = 1800 * SECOND
 SLOWER = 0.75
 
 
 class Attempt(msgspec.Struct):
-    """A stored attempt: whether a person answered, and how long he talked (0: not, or not yet known)."""
+    """A stored attempt: how long a person talked (0: nobody answered, or not known yet), and when (µs) it came."""
 
     talk_s: int = 0
+    at: int = 0
 
 
 class Replayed(msgspec.Struct):
@@ -58,7 +57,7 @@ class Replayed(msgspec.Struct):
 
 def replay(attempts: list[Attempt], callers: int, ratio: float) -> Replayed:
     """Replay 240 s with `ratio` lines for each caller on hold, second by second."""
-    result, idle = Replayed(), deque(range(len(attempts)))
+    result, idle = Replayed(), list(range(len(attempts)))
     ends: list[list[int]] = [[] for _ in range(REPLAY_S + 1)]  # failed attempts, by the second that frees them
     answers: list[list[int]] = [[] for _ in range(REPLAY_S + 1)]
     frees: list[list[tuple[int, bool]]] = [[] for _ in range(REPLAY_S + 1)]
@@ -67,12 +66,13 @@ def replay(attempts: list[Attempt], callers: int, ratio: float) -> Replayed:
         result.on_hold_s += on_hold
         result.on_call_s += callers - on_hold
         for attempt, caller in frees[second]:
-            idle.append(attempt)
+            heappush(idle, attempt)
             on_hold += caller
         ringing -= len(ends[second]) + len(answers[second])
-        idle.extend(ends[second])
+        for attempt in ends[second]:
+            heappush(idle, attempt)
         for _ in range(min(int(on_hold * ratio - ringing), len(idle))):
-            attempt = idle.popleft()
+            attempt = heappop(idle)
             ringing += 1
             rings_s = RING_ANSWERED_S if attempts[attempt].talk_s else RING_FAILED_S
             where = answers if attempts[attempt].talk_s else ends
@@ -82,7 +82,7 @@ def replay(attempts: list[Attempt], callers: int, ratio: float) -> Replayed:
             result.answered += 1
             if not somebody:
                 result.abandoned += 1
-                idle.append(attempt)
+                heappush(idle, attempt)
                 continue
             taken = on_hold > 0
             on_hold -= taken
@@ -104,18 +104,23 @@ def best_ratio(attempts: list[Attempt], callers: int, limit: float) -> float:
 
 
 class Impact(msgspec.Struct):
-    """One campaign. `limit`: acceptable_abandon_rate, 0 for the campaign's cap. `most`: TwilioLimit, 0 for none."""
+    """One campaign. `limit`: acceptable_abandon_rate, 0 for the campaign's cap. `most`: TwilioLimit, 0 for none.
+
+    `window_moves`: 0 to replay the campaign's first attempts for good. `talks_owed` are places in the pool, counted
+    from the campaign's first attempt, as is `forgotten`, the place of the pool's first.
+    """
 
     policy: CampaignPolicy
     limit: float = 0.0
     most: float = 0.0
+    window_moves: float = 1.0
 
     pool: list[Attempt] = []
+    forgotten: int = 0
     talks_owed: list[int] = []
     answered: int = 0
     abandoned: int = 0
     best: float = 1.0
-    replays: int = 0
     dialled_at: int | None = None
     beat: Beat = msgspec.field(default_factory=lambda: Beat(SECOND))
     replaying: Beat = msgspec.field(default_factory=lambda: Beat(60 * SECOND))
@@ -123,6 +128,7 @@ class Impact(msgspec.Struct):
     def decide(self, sight: Sight) -> Proposal:
         """One pass a second, a replay each minute."""
         if self.replaying.due(sight.now):
+            self._forget(sight.now)
             self._choose(sight.staffed)
         if not self.beat.due(sight.now):
             return propose(sight, 0, "peer")
@@ -136,9 +142,9 @@ class Impact(msgspec.Struct):
             case Lesson.DIALLED:
                 self.dialled_at = now
             case Lesson.FAILED | Lesson.MACHINE:
-                self._store(answered=False)
+                self._store(now, answered=False)
             case Lesson.ANSWERED:
-                self._store(answered=True)
+                self._store(now, answered=True)
             case Lesson.ABANDONED | Lesson.HUNG_UP_EARLY:
                 self.abandoned += 1
                 if self.talks_owed:
@@ -146,24 +152,28 @@ class Impact(msgspec.Struct):
             case Lesson.TALKED:
                 self.answered += 1
                 if self.talks_owed:
-                    self.pool[self.talks_owed.pop(0)].talk_s = max(1, int(seconds(age_us)))
+                    self.pool[self.talks_owed.pop(0) - self.forgotten].talk_s = max(1, int(seconds(age_us)))
             case _:
                 pass
 
-    def _store(self, *, answered: bool) -> None:
+    def _store(self, now: int, *, answered: bool) -> None:
         """Lessons name no attempt: the next talk to end is given to the oldest answered one, talks being alike."""
-        if len(self.pool) < POOL:
-            self.pool.append(Attempt())
+        if self.window_moves or len(self.pool) < POOL:
+            self.pool.append(Attempt(at=now))
             if answered:
-                self.talks_owed.append(len(self.pool) - 1)
+                self.talks_owed.append(self.forgotten + len(self.pool) - 1)
+
+    def _forget(self, now: int) -> None:
+        if self.window_moves:
+            old = sum(attempt.at < now - WINDOW_US for attempt in self.pool)
+            self.pool, self.forgotten = self.pool[old:], self.forgotten + old
+            self.talks_owed = [place for place in self.talks_owed if place >= self.forgotten]
 
     def _choose(self, callers: int) -> None:
         self.best = 1.0
-        if callers >= ENOUGH_CALLERS and len(self.pool) >= ENOUGH_ATTEMPTS:
-            self.replays += 1
-            start = self.replays * STRIDE % len(self.pool)
-            attempts = self.pool[start:] + self.pool[:start]
-            self.best = best_ratio(attempts, callers, self.limit or cap_of(self.policy))
+        pool = self.pool[:POOL]
+        if callers >= ENOUGH_CALLERS and len(pool) >= ENOUGH_ATTEMPTS:
+            self.best = best_ratio(pool, callers, self.limit or cap_of(self.policy))
 
     def _factor(self, now: int) -> float:
         if self.dialled_at is None or now - self.dialled_at > QUIET_US:
