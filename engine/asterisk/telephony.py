@@ -38,9 +38,11 @@ from engine.domain.facts import (
     AnyFact,
     AsteriskLost,
     AsteriskSeen,
+    AttemptAnswered,
     BridgeFailed,
     ControlLost,
     DialFailed,
+    MessageStarted,
     SeenLeg,
 )
 from engine.domain.values import AgentId, LegId
@@ -80,6 +82,8 @@ class _Meanwhile(msgspec.Struct):
         leg = LegId(message.get("Uniqueid"))
         self.heard_of.add(leg)
         self.told_of |= {about for fact in facts if (about := getattr(fact, "leg", None)) is not None}
+        if any(isinstance(fact, AttemptAnswered | MessageStarted) for fact in facts):
+            self.told_of.add(leg)
         if message.event == "Hangup" and not is_shell(message.get("Channel")):
             self.ended.add(leg)  # known to us or not
 

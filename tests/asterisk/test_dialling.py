@@ -12,7 +12,7 @@ import pytest
 from ulid import ULID
 
 from engine.ami.client import AmiClient
-from engine.ami.codec import Message
+from engine.ami.codec import Action, Message
 from engine.asterisk import snapshot
 from engine.asterisk.channels import Channels, Minting
 from engine.asterisk.numbers import Numbering
@@ -347,6 +347,23 @@ async def test_an_engine_that_begins_anew_takes_no_called_person_for_a_caller(si
     await site.until(MessageStarted)
     site.asterisk.answer(ringing)
     assert (await site.until(AttemptAnswered, 2)).attempt_id == ringing
+
+
+async def test_an_answer_during_the_look_is_newer_than_the_picture(site: Site) -> None:
+    attempt = await site.dialled()
+    collect = site.telephony._actions.collect
+
+    async def answered_meanwhile(action: Action, timeout: float = 10.0) -> list[Message]:  # noqa: ASYNC109 - see AmiClient
+        rows = await collect(action, timeout)
+        if action.name == "CoreShowChannels":
+            site.asterisk.answer(attempt)
+            await site.until(AttemptAnswered)
+        return rows
+
+    site.telephony._actions.collect = answered_meanwhile  # type: ignore[method-assign]
+    site.telephony.resync("test")
+    seen = await site.until(AsteriskSeen, 2)
+    assert [(leg.leg, leg.place) for leg in seen.legs] == [(attempt, "")]
 
 
 @pytest.mark.parametrize(
