@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.dialer.baselines import BASELINES, SETTINGS
@@ -102,6 +102,7 @@ def run(make: Callable[..., Pacing], steps: object) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None, max_examples=40)
 @given(steps=STEPS)
 def test_proposals_are_possible_and_the_same_again(name: str, steps: object) -> None:
     assert run(BASELINES[name], steps) == run(BASELINES[name], steps)

@@ -11,8 +11,9 @@ concerns/fcc_compliance.rb (impactdialing/impactdialing@1e585bcd); in own words:
 - The attempts are the first 100 of the last 30 minutes. (As written the window begins 30 minutes before the program was
   started, so that the campaign's first 100 are replayed for good: `window_moves` 0. It serves the rule worse.)
 In the replay an answered attempt rings 10 s and any other 15 s, talks as recorded, wraps up 5 s, and may be dialled
-again. Attempts are drawn by lot there; here, without dice, the oldest that is idle goes first. Who is on hold is looked up once a second, so callers are given two calls answered in one second: only a
-second in which nobody was on hold abandons.
+again. Attempts are drawn by lot there; here, without dice, the oldest that is idle goes first. Who is on hold is looked
+up once a second, so callers are given two calls answered in one second: only a second in which nobody was on hold
+abandons.
 """
 
 from __future__ import annotations
