@@ -11,8 +11,9 @@ from enum import StrEnum
 from types import ModuleType
 from typing import TypeVar
 
-from engine.domain import agent, interaction
+from engine.domain import agent, attempt, interaction
 from engine.domain.agent import AgentState
+from engine.domain.attempt import AttemptState, Outcome
 from engine.domain.interaction import Ending, InteractionState
 
 _HEAD = """# States
@@ -46,8 +47,14 @@ def states_page() -> str:
     parts = [
         _HEAD,
         _section("Interaction", interaction, mermaid(interaction.TRANSITIONS, InteractionState.ARRIVED, over)),
-        _endings(),
+        _listed("Endings", Ending),
         _section("Agent", agent, mermaid(agent.TRANSITIONS, AgentState.OFFLINE)),
+        _section(
+            "Attempt",
+            attempt,
+            mermaid(attempt.TRANSITIONS, AttemptState.DIALLING, frozenset({AttemptState.ENDED})),
+        ),
+        _listed("Outcomes", Outcome),
     ]
     return "\n".join(parts)
 
@@ -56,9 +63,9 @@ def _section(title: str, module: ModuleType, diagram: str) -> str:
     return f"## {title}\n\n{(module.__doc__ or '').strip()}\n\n```mermaid\n{diagram}```\n"
 
 
-def _endings() -> str:
-    listed = "\n".join(f"- `{ending.value}`" for ending in Ending)
-    return f"### Endings\n\n{(Ending.__doc__ or '').strip()}\n\n{listed}\n"
+def _listed(title: str, values: type[StrEnum]) -> str:
+    listed = "\n".join(f"- `{value.value}`" for value in values)
+    return f"### {title}\n\n{(values.__doc__ or '').strip()}\n\n{listed}\n"
 
 
 if __name__ == "__main__":

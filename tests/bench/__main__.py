@@ -1,4 +1,4 @@
-"""`python -m tests.bench [ami|calls|pacing|routing]`: run benchmarks and print their figures; exit 1 if a limit is missed.
+"""`python -m tests.bench [NAME ...]`: run benchmarks and print their figures; exit 1 if a limit is missed.
 
 FULL=1 in the environment (or `--full`): the counts of the project's brief.
 """
