@@ -31,7 +31,6 @@ class Fates:
     __slots__ = (
         "_amd",
         "_answer_rate",
-        "_calls",
         "_fast_fail_rate",
         "_kinds",
         "_machine_after",
@@ -47,7 +46,6 @@ class Fates:
     )
 
     def __init__(self, calls: Calls, *key: str | int, seed: int) -> None:
-        self._calls = calls
         self._amd = calls.amd
         self._answer_rate = linear(calls.answer_rate)
         self._machine_rate = calls.machine_rate

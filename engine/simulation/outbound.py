@@ -38,7 +38,7 @@ class Call(Party):
         "_side",
         "answered_at",
         "cause",
-        "dialled_at",
+        "ended_at",
         "fates",
         "joined_at",
         "message_at",
@@ -47,18 +47,15 @@ class Call(Party):
         "state",
     )
 
-    def __init__(
-        self, side: Outbound, leg: LegId, fates: Fates, number: int, picks: Picks, cause: int, now: int
-    ) -> None:
+    def __init__(self, side: Outbound, leg: LegId, fates: Fates, number: int, picks: Picks, cause: int) -> None:
         super().__init__(leg)
         self._side = side
         self.fates = fates
         self.number = number
         self.picks = picks
         self.cause = cause
-        self.dialled_at = now
         self.state = RINGING
-        self.answered_at = self.joined_at = self.message_at = 0
+        self.answered_at = self.joined_at = self.message_at = self.ended_at = 0
 
     def can_be_joined(self) -> bool:
         """See `Party`."""
@@ -119,7 +116,7 @@ class Outbound:
         world.tally.attempts += 1
         picks, after, cause = fates.dialled(number, now - self._begin)
         leg = LegId(command.attempt_id)
-        call = Call(self, leg, fates, number, picks, cause, now)
+        call = Call(self, leg, fates, number, picks, cause)
         world.parties[leg] = call
         at = now + after
         if picks is Picks.NOBODY:
@@ -151,7 +148,7 @@ class Outbound:
 
     def _taken_for_machine(self, call: Call) -> None:
         """The detection's verdict, right or wrong; the floor hangs up, or lets the agent go on."""
-        if call.state in (WAITING, TALKING):
+        if call.state in (WAITING, TALKING, MESSAGE):
             self._world.tell(f.MachineDetected(attempt_id=AttemptId(call.leg)))
 
     def _nobody_came(self, call: Call) -> None:
@@ -206,7 +203,7 @@ class Outbound:
         call.state = GONE
         del world.parties[call.leg]
         if self._keeps:
-            call.cause = cause
+            call.cause, call.ended_at = cause, world.now
             self._past[AttemptId(call.leg)] = call
         if call.picks is Picks.MACHINE and state != RINGING:
             world.tally.machines += 1
@@ -244,7 +241,7 @@ class Outbound:
             answered_at=call.answered_at,
             joined_at=call.joined_at,
             message_at=call.message_at,
-            ended_at=self._world.now,
+            ended_at=call.ended_at,
             cause=call.cause,
         )
         self._world.tell(told)
