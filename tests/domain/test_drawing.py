@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
-from engine.domain import agent, interaction
+from engine.domain import agent, attempt, interaction
 from engine.domain.drawing import mermaid, states_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
@@ -37,7 +37,7 @@ def test_the_page_shows_every_arrow_and_no_other() -> None:
     arrows = [
         arrow for arrow in re.findall(r"^    (\S+) --> (\S+)$", states_page(), re.MULTILINE) if "[*]" not in arrow
     ]
-    tables = (interaction.TRANSITIONS, agent.TRANSITIONS)
+    tables = (interaction.TRANSITIONS, agent.TRANSITIONS, attempt.TRANSITIONS)
     assert sorted(arrows) == sorted(
         (state.name, target.name) for table in tables for state, targets in table.items() for target in targets
     )
