@@ -20,6 +20,8 @@ from engine.floor.state import Attempt, Campaign, Interaction
 from engine.floor.step import Step
 
 _S = AttemptState
+UNHEARD = 20 * SECOND
+"""Longer than ringing and a slow network need: an attempt that is older was answered or ended unheard."""
 _TRUNK_IS_WELL = frozenset(Outcome) - {
     Outcome.TRUNK,
     Outcome.NETWORK,
@@ -39,6 +41,7 @@ def begin(step: Step, attempt: Attempt, campaign: Campaign) -> None:
         trunks.took(trunk, line, step.now)
     campaign.ringing[attempt.id] = attempt.dialled_at
     campaign.up += 1
+    step.timers.set("overdue", attempt.id, step.now + round(campaign.policy.ring_s * SECOND) + UNHEARD)
     _learn(step, campaign, Lesson.DIALLED, 0)
     step.publish(
         AttemptBegun(
@@ -69,7 +72,8 @@ def answered(step: Step, attempt: Attempt, told_at: int) -> None:
     """Somebody picked up."""
     _move(attempt, _S.ANSWERED)
     attempt.tracing = False
-    step.timers.clear("trace", attempt.id)
+    for kind in ("overdue", "trace"):
+        step.timers.clear(kind, attempt.id)
     attempt.answered_at = step.now
     attempt.answer_told_at = told_at
     campaign = step.state.campaigns[attempt.campaign_id]

@@ -13,6 +13,8 @@ from engine.floor import attempts, endings, offers, previews, visits
 from engine.floor.state import Attempt, Campaign, Interaction, Leg
 from engine.floor.step import Step
 
+ALERTING_S = 4.0
+"""Asterisk counts from dialling on; a network needs a moment before it rings, and the law counts the ringing."""
 OVERDUE = 3 * SECOND
 """After the legal limit an answered call has either an agent or its message. Else an event was lost: compare."""
 
@@ -37,7 +39,7 @@ def dial(step: Step, campaign: Campaign, lead: ClaimedLead, trunk_id: TrunkId) -
             number=lead.number,
             trunk_id=trunk_id,
             caller_id=policy.caller_id,
-            ring_s=policy.ring_s,
+            ring_s=policy.ring_s + ALERTING_S,
             connect_limit_s=policy.connect_limit_s,
             message=policy.message,
             opt_out_digit=policy.opt_out_digit,
@@ -148,9 +150,9 @@ def _leave_alone(step: Step, interaction: Interaction, how: Ending) -> None:
 
 
 def overdue(step: Step, attempt: Attempt) -> None:
-    """Neither agent nor message nor end: an event was lost."""
-    if attempt.state is AttemptState.ANSWERED:
-        step.do(Resync(reason="an answered call is overdue"))
+    """Neither an answer nor an end, or neither agent nor message: an event was lost."""
+    if attempt.state in (AttemptState.DIALLING, AttemptState.ANSWERED) and not attempt.tracing:
+        step.do(Resync(reason="a dialled call is overdue"))
         step.timers.set("overdue", attempt.id, step.now + OVERDUE)
 
 

@@ -26,10 +26,15 @@ def compared(step: Step, picture: Mapping[LegId, SeenLeg], *, was_blind: bool) -
         real = picture.get(LegId(attempt.id))
         if real is None:
             _missing(step, attempt, was_blind=was_blind)
-        elif real.place == "message":
+        elif real.place == "message" and not _agentless(step, attempt):
             called.message_started(step, facts.MessageStarted(attempt_id=attempt.id))
-        elif real.place == "answered" and real.up:
+        elif real.place in ("answered", "message") and real.up:
             called.answered(step, facts.AttemptAnswered(attempt_id=attempt.id))
+
+
+def _agentless(step: Step, attempt: Attempt) -> bool:
+    """Its message is what it was dialled for."""
+    return step.state.campaigns[attempt.campaign_id].policy.mode is Mode.AGENTLESS
 
 
 def _missing(step: Step, attempt: Attempt, *, was_blind: bool) -> None:
@@ -50,6 +55,7 @@ def trace(step: Step, attempt: Attempt) -> None:
     """Its leg is gone and nobody told how: CEL knows."""
     if not attempt.tracing:
         attempt.tracing = True
+        step.timers.clear("overdue", attempt.id)
         step.timers.set("trace", attempt.id, step.now + TRACE_LIMIT)
         step.do(Trace(attempt_id=attempt.id))
 

@@ -25,6 +25,7 @@ from engine.floor.line import Line, waiting_of
 
 ON_CALL = {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING}
 WITH_AGENT = {InteractionState.OFFERED, InteractionState.TALKING}
+IN_FLIGHT = {AttemptState.DIALLING, AttemptState.ANSWERED}
 IN_QUEUE = {InteractionState.WAITING, InteractionState.OFFERED}
 
 
@@ -142,7 +143,7 @@ def _check_timers(state: FloorState) -> None:
         if timer.kind == "wrap-up":
             assert state.agents[timer.subject].state is AgentState.WRAP_UP  # type: ignore[index]
         elif timer.kind == "overdue":
-            assert state.attempts[timer.subject].state is AttemptState.ANSWERED  # type: ignore[index]
+            assert state.attempts[timer.subject].state in IN_FLIGHT  # type: ignore[index]
         elif timer.kind == "preview":
             assert state.agents[timer.subject].preview is not None  # type: ignore[index]
         elif timer.kind == "trace":
