@@ -191,12 +191,14 @@ def _undecided(floor: Floor, interaction_id: str) -> NotFound:
 
 def _first_mention(directory: Path, interaction_id: str) -> int:
     """The first fact about it: looked for from where its id says that it began, as a journal may hold years."""
-    begin = seq_before(directory, _minted(interaction_id) - MINTED_BEFORE)
+    attempt_id = interaction_id.partition(".")[0]  # where we called, it begins with the answer to its attempt
+    begin = seq_before(directory, _minted(attempt_id) - MINTED_BEFORE)
     for start, end in ((begin, _LAST), (1, begin)):  # the second: the machine's clock was moved meanwhile
         for record in read_journal(directory, start) if start < end else ():
             if record.seq >= end:
                 break
-            if record.fact.interaction_id == interaction_id:
+            fact = record.fact
+            if fact.interaction_id == interaction_id or getattr(fact, "attempt_id", None) == attempt_id:
                 return record.seq
     raise NotFound(
         f"{interaction_id} is not in the journal", where=str(directory), mend="see `callwright interaction list`"

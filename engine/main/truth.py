@@ -5,31 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, or_, select
 
 from engine.ami.codec import Message
 from engine.asterisk.snapshot import seen_legs
 from engine.domain.commands import Publish
-from engine.domain.events import InteractionEnded
+from engine.domain.events import AttemptEnded, InteractionEnded
 from engine.domain.facts import SeenLeg
 from engine.domain.interaction import Ending
 from engine.domain.values import SECOND
 from engine.errors import JournalBroken
 from engine.floor import Floor
-from engine.main import verify
+from engine.main import verify, verify_attempts
 from engine.main.engine import Engine
 from engine.main.moments import moment
 from engine.main.verify import Ended, Finding, Tables, Told
+from engine.main.verify_attempts import OPEN, LedgerRows
 from engine.runtime.loop import take
 from engine.runtime.views import VerifyReport, Violation
+from engine.store.campaign_figures import NEVER_LEFT
 from engine.store.checked import Checked
 from engine.store.database import Database
 from engine.store.journal import read_journal, verify_journal
 from engine.store.lines import read_header, segment_paths
 from engine.store.snapshots import nearest_snapshot
-from engine.store.tables import AgentSpan, Conversation, Projection, Segment, table
+from engine.store.tables import AgentSpan, Conversation, DialAttempt, Projection, Segment, table
 
 AGAIN_AFTER_S = 2.0
 REPLAYED = 10_000
@@ -39,7 +41,17 @@ _CONVERSATION = table(Conversation)
 _SPAN = table(AgentSpan).c
 _SEGMENT = table(Segment).c
 _PROJECTION = table(Projection)
-EndedLately = dict[str, tuple[int, Ended]]
+_ATTEMPT = table(DialAttempt)
+
+
+class EndedLately(NamedTuple):
+    """What ended within the journal's last facts: by id the fact that ended it, and how; of attempts the outcome."""
+
+    interactions: dict[str, tuple[int, Ended]]
+    attempts: dict[str, tuple[int, str]]
+
+
+NOTHING_ENDED = EndedLately({}, {})
 
 
 class Verifier:
@@ -88,15 +100,19 @@ class Verifier:
         rows = await engine.switch.telephony.live_channels()
         # From here to the next await is one moment of the floor: nothing is handled in between.
         legs = _seen(rows)
-        compared = verify.calls_compared(engine.floor.state, legs)
+        state = engine.floor.state
+        compared = verify.calls_compared(state, legs)
         found = [
             *journal,
-            *verify.against_asterisk(engine.floor.state, legs),
-            *verify.against_phones(engine.floor.state, reachable),
+            *verify.against_asterisk(state, legs),
+            *verify_attempts.against_asterisk(state, legs),
+            *verify.against_phones(state, reachable),
         ]
-        asked = {*engine.floor.state.interactions, *ended}
-        tables = await read_tables(engine.database, asked, engine.loop.clock.now())
-        return compared, found + verify.against_tables(engine.floor.state, tables, ended)
+        now = engine.loop.clock.now()
+        tables = await read_tables(engine.database, {*state.interactions, *ended.interactions}, now)
+        found += verify.against_tables(state, tables, ended.interactions)
+        dialled = await read_ledger(engine.database, {*state.attempts, *ended.attempts}, [*state.campaigns], now)
+        return compared, found + verify_attempts.against_ledger(state, dialled, ended.attempts)
 
 
 def _seen(rows: Sequence[Message]) -> tuple[SeenLeg, ...]:
@@ -113,17 +129,17 @@ def _seen(rows: Sequence[Message]) -> tuple[SeenLeg, ...]:
 def _journal(folder: Path, upto: int, checked: Checked) -> tuple[list[Finding], EndedLately]:
     """Check what of the journal is new or was touched since, and replay its end."""
     if not segment_paths(folder):
-        return [], {}
+        return [], NOTHING_ENDED
     findings = [
         Finding(code=each.code, ids=(f"{each.file}:{each.line}",), belief=each.expected, truth=each.found)
         for each in verify_journal(folder, checked)
     ]
     if findings:
-        return findings, {}
+        return findings, NOTHING_ENDED
     try:
         return [], ended_lately(folder, upto)
     except JournalBroken:
-        return [], {}  # damaged between the two readings: the next one names it
+        return [], NOTHING_ENDED  # damaged between the two readings: the next one names it
 
 
 def ended_lately(folder: Path, upto: int) -> EndedLately:
@@ -131,14 +147,19 @@ def ended_lately(folder: Path, upto: int) -> EndedLately:
     seed = read_header(segment_paths(folder)[0]).seed
     start = nearest_snapshot(folder, seed, max(0, upto - REPLAYED))
     floor = Floor.restore(start[1]) if start is not None else Floor()
-    ended: EndedLately = {}
+    interactions: dict[str, tuple[int, Ended]] = {}
+    attempts: dict[str, tuple[int, str]] = {}
     for record in read_journal(folder, (start[0] if start is not None else 0) + 1):
         if record.seq > upto:
             break
         for command in take(floor, record.fact, record.now):
-            if isinstance(command, Publish) and isinstance(command.event, InteractionEnded):
-                ended[str(command.event.interaction_id)] = (record.seq, _ended(command.event))
-    return ended
+            if not isinstance(command, Publish):
+                continue
+            if isinstance(command.event, InteractionEnded):
+                interactions[str(command.event.interaction_id)] = (record.seq, _ended(command.event))
+            elif isinstance(command.event, AttemptEnded):
+                attempts[command.event.attempt_id] = (record.seq, command.event.outcome.value)
+    return EndedLately(interactions, attempts)
 
 
 def _ended(event: InteractionEnded) -> Ended:
@@ -177,6 +198,40 @@ async def read_tables(database: Database, asked: Collection[str], now: int) -> T
         conversations=conversations,
         agents=agents,
         contradictory=contradictory,
+    )
+
+
+async def read_ledger(database: Database, asked: Collection[str], campaigns: Collection[str], now: int) -> LedgerRows:
+    """Read the ledger: what is open, what is asked for, and what campaigns dialled twice at once in the last day.
+
+    :raises StoreUnavailable: the database is away.
+    """
+    columns = _ATTEMPT.c
+    wanted = select(columns.id, columns.outcome)
+    async with database.reading() as connection:
+        # First: whatever the tables are told up to here is in the rows that are read after it.
+        seq = (await connection.execute(select(_PROJECTION.c.last_seq))).scalar_one_or_none() or 0
+        rows = list(await connection.execute(wanted.where(columns.outcome.is_(None))))
+        ids = sorted(asked)
+        for at in range(0, len(ids), 500):
+            rows += await connection.execute(wanted.where(columns.id.in_(ids[at : at + 500])))
+        twice = [(row[0], row[1]) for row in await connection.execute(_twice(campaigns, now - DAY_US))]
+    return LedgerRows(seq=seq, outcomes={row.id: row.outcome or OPEN for row in rows}, twice=tuple(twice))
+
+
+def _twice(campaigns: Collection[str], since: int) -> Any:
+    """Pairs of attempts at one number since then, the second dialled while the first was up."""
+    first, second = _ATTEMPT.alias("first_dial"), _ATTEMPT.alias("second_dial")
+    return (
+        select(first.c.id, second.c.id)
+        .join(second, and_(second.c.number == first.c.number, second.c.id != first.c.id))
+        .where(
+            first.c.campaign_id.in_(campaigns),  # there is an index of campaigns' instants, and none of instants
+            first.c.intent_us >= since,
+            second.c.intent_us >= first.c.intent_us,
+            or_(first.c.outcome_us.is_(None), second.c.intent_us < first.c.outcome_us),
+            *(or_(each.c.outcome.is_(None), each.c.outcome.not_in(NEVER_LEFT)) for each in (first, second)),
+        )
     )
 
 

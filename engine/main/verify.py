@@ -15,6 +15,7 @@ Codes, each a way in which the engine could deceive itself:
     sums-differ          an ended interaction's place in the sums contradicts its own phases
     agent-row-differs    the fact tables tell another state of an agent
     facts-skipped        the database refused facts for good
+    attempt-…, intent-…  and others of calls that we dial: see `engine.main.verify_attempts`
     journal-…            see `engine.store.lines.Violation`
 
 A finding counts only if it is found again, word for word, on a second reading: what is under way settles by then.
@@ -35,6 +36,8 @@ _A = AgentState
 PHONE_PLACES = frozenset({"callwright-phones", "callwright-phone"})
 """An agent's phone that dials a feature code: no interaction, no leg of the floor."""
 AGENT_PLACES = frozenset({"idle", "ringed", "ringing", "callwright-agents"})
+HOLD_PLACES = frozenset({"hold", "answered"})
+"""Where somebody waits for an agent: a caller, or a person whom we called."""
 _WITH_SOMEBODY = {_A.RESERVED: _S.OFFERED, _A.RINGING: _S.OFFERED, _A.TALKING: _S.TALKING}
 NOTHING = "nothing"
 
@@ -80,8 +83,9 @@ class Tables(Value):
 
 
 def calls_compared(state: FloorState, legs: Iterable[SeenLeg]) -> int:
-    """How many callers' legs either side knows of."""
+    """How many legs of callers and called people either side knows of."""
     believed = {call.leg for call in state.interactions.values() if not call.leg_gone}
+    believed |= {LegId(attempt_id) for attempt_id in state.attempts}
     real = {seen.leg for seen in legs if seen.place not in PHONE_PLACES | AGENT_PLACES}
     return len(believed | real)
 
@@ -99,7 +103,7 @@ def against_asterisk(state: FloorState, legs: Iterable[SeenLeg]) -> list[Finding
 
 def _channels(state: FloorState, truth: Mapping[LegId, SeenLeg]) -> Iterable[Finding]:
     for leg, seen in truth.items():
-        if leg not in state.legs and seen.place not in PHONE_PLACES:
+        if leg not in state.legs and leg not in state.attempts and seen.place not in PHONE_PLACES:
             yield Finding(code="stray-channel", ids=(leg,), belief="no such leg", truth=f"a channel in {seen.place}")
     for leg, known in state.legs.items():
         if leg in truth:
@@ -140,7 +144,7 @@ def _bridges(state: FloorState, truth: Mapping[LegId, SeenLeg]) -> Iterable[Find
 def _places(state: FloorState, truth: Mapping[LegId, SeenLeg]) -> Iterable[Finding]:
     for call in state.interactions.values():
         seen = truth.get(call.leg)
-        if call.held and seen is not None and seen.place != "hold":
+        if call.held and seen is not None and seen.place not in HOLD_PLACES:
             yield Finding(code="place-differs", ids=(call.id, call.leg), belief="on hold", truth=f"in {seen.place}")
 
 
