@@ -53,6 +53,9 @@ def _plain(value: Any) -> str:
 class EngineProcess:
     """One engine with its watch. `home` is a folder for its configuration file and log."""
 
+    module = "engine.main.serve"
+    """What is run."""
+
     def __init__(self, settings: Settings, home: Path) -> None:
         self.settings = settings
         self.log = home / "engine.log"
@@ -71,7 +74,7 @@ class EngineProcess:
 
     async def launch(self) -> None:
         """Start it, and return at once."""
-        command = (sys.executable, "-m", "engine.main.serve", "--config", str(self._config))
+        command = (sys.executable, "-m", self.module, "--config", str(self._config))
         with self.log.open("ab") as log:
             self._watch = await asyncio.create_subprocess_exec(
                 *command, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
