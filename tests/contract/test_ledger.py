@@ -12,8 +12,8 @@ from sqlalchemy import update
 
 from engine.dialer.law import IntervalRule, Rules
 from engine.domain.attempt import Outcome
-from engine.domain.campaign import Budget, CampaignId, CampaignState, Tally, Window
-from engine.domain.events import CampaignMoved, TrunkMoved
+from engine.domain.campaign import AttemptId, Budget, CampaignId, CampaignState, Tally, Window
+from engine.domain.events import CampaignMoved, PersonOptedOut, TrunkMoved
 from engine.errors import NotFound, StoreUnavailable
 from engine.store.campaigns import CampaignTerms
 from engine.store.database import Database
@@ -110,6 +110,20 @@ async def test_who_opts_out_between_claim_and_dial_is_not_called(desk: Desk) -> 
     entry = await desk.dnc.check(new_york(2))
     assert entry is not None
     assert (entry.source, entry.by) == ("opt-out", second.attempt_id)
+
+
+async def test_an_opt_out_of_the_journal_is_kept_even_if_the_list_lost_it(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.ledger.intend(dial(lead), NOON)
+    unknown = AttemptId("att_unknown")
+    await desk.tell(
+        *(PersonOptedOut(at=NOON, attempt_id=id_, campaign_id=SPRING) for id_ in (lead.attempt_id, unknown))
+    )
+    assert await desk.dnc.check(new_york(1)) is not None
+    assert await desk.dnc.size() == 1
+    with pytest.raises(NotFound):
+        await desk.dnc.opt_out(unknown, NOON)
 
 
 async def test_an_erased_person_is_not_called(desk: Desk) -> None:
