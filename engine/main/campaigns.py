@@ -90,7 +90,7 @@ class StoredCampaigns:
         """Define a new one."""
         async with self._turn:
             terms = terms_of(policy)
-            checks.check_terms(policy.id, terms)  # before the campaign is there, not after
+            await asyncio.to_thread(checks.check_terms, policy.id, terms)  # before the campaign is there, not after
             stored = await self._shelf.add(policy_of(policy))
             await self._shelf.set_terms(stored.id, terms)
             await self._defined(stored)
@@ -101,7 +101,7 @@ class StoredCampaigns:
         async with self._turn:
             old = definition_of(await self._shelf.standing(id_))
             new = changed(old, changes)
-            checks.check_terms(id_, terms_of(new))
+            await asyncio.to_thread(checks.check_terms, id_, terms_of(new))
             stored = await self._shelf.change(policy_of(new))
             if terms_of(new) != terms_of(old):
                 await self._shelf.set_terms(id_, terms_of(new))

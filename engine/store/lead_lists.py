@@ -1,7 +1,7 @@
 """Leads, rejected rows, imports and attempts as lists that people read, page by page. Nothing is changed here.
 
-Pages are cut by key (a lead's id grows with its import), so a page costs the same wherever it lies. Numbers come back
-as they are: whoever shows them masks them.
+Pages are cut by key, so a page costs the same wherever it lies. A lead's id grows with the time of its import, but not
+within one millisecond. Numbers come back as they are: whoever shows them masks them.
 """
 
 from __future__ import annotations

@@ -38,11 +38,11 @@ def filled(callwright: Callwright, tmp_path: Path) -> Callwright:
 def test_leads_are_listed_masked(filled: Callwright) -> None:
     page = filled("lead", "list", "--json").json
     keys.check("lead-list", page)
-    assert [(lead["number"], lead["segment"], lead["state"]) for lead in page["items"]] == [
+    assert {(lead["number"], lead["segment"], lead["state"]) for lead in page["items"]} == {
         ("+44••••21", "a", "new"),
         ("+44••••22", "b", "new"),
         ("+33••••89", "b", "new"),
-    ]
+    }
     assert "+442079460122" in filled("lead", "list", "--numbers").out
     assert filled("lead", "list", "--campaign", "winter").code == 3
     assert filled("lead", "list", "--state", "done", "--json").json["items"] == []
@@ -68,7 +68,7 @@ def test_rejected_rows_tell_why(filled: Callwright) -> None:
 
 
 def test_one_lead(filled: Callwright) -> None:
-    lead = filled("lead", "list", "--json").json["items"][0]["id"]
+    [lead] = [each["id"] for each in filled("lead", "list", "--json").json["items"] if each["segment"] == "a"]
     shown = filled("lead", "show", lead, "--json").json
     assert (shown["number"], shown["zones"], shown["history"]) == ("+44••••21", ["Europe/London"], [])
     assert filled("lead", "show", lead, "--numbers", "--json").json["number"] == "+442079460121"
@@ -77,7 +77,8 @@ def test_one_lead(filled: Callwright) -> None:
 
 
 def test_leads_are_exported(filled: Callwright, tmp_path: Path) -> None:
-    head, ann, *_ = filled("lead", "export", "autumn").out.splitlines()
+    head, *rows = filled("lead", "export", "autumn").out.splitlines()
+    [ann] = [row for row in rows if ",a," in row]
     assert head == "id,number,segment,priority,zones,state,attempts,last_outcome,next"
     assert ann.split(",")[1:6] == ["+44••••21", "a", "5", "Europe/London", "new"]
     out = tmp_path / "out.csv"
