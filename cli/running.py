@@ -42,7 +42,7 @@ def demo(
 ) -> None:
     """Show a small call centre at work.
 
-    On two real Asterisks: callers, flows, queues, agents, and a check of everything at the end.
+    On two real Asterisks: callers, flows, queues, agents, a predictive campaign, and a check of everything at the end.
 
     Exit 1 if somebody was lost on the way, or belief and truth differ.
     """
@@ -87,6 +87,7 @@ def _sum_up(result: DemoResult) -> None:
         ("Callers who heard an agent", far["talked"]),
         ("Average speed of answer", f"{words(ours['asa_s'])} s"),
         *_latencies(ours),
+        *_campaign(whole["outbound"]),
         ("Live calls compared by verify", f"{checked['live_calls_compared']} in {checked['runs']} runs"),
         ("Belief and truth", "agree" if checked["ok"] else f"differ: {words(checked['violations'])}"),
     ]
@@ -98,6 +99,24 @@ def _sum_up(result: DemoResult) -> None:
     out = screen()
     out.print()
     out.print(table)
+
+
+def _campaign(ours: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The predictive campaign's part of the table."""
+    wait, rejected = ours["answer_to_agent_ms"], sum(ours["rejected_rows"].values())
+    rate, busy = ours["abandon_rate"], ours["agent_utilisation"]
+    return [
+        ("Leads imported", f"{ours['leads']}, rows rejected: {rejected}"),
+        ("Calls that the campaign dialled", ours["attempts"]),
+        ("  seen by the simulated network", ours["far_side_dialled"]),
+        ("  answered by a person", ours["live_answers"]),
+        ("    connected to an agent", ours["connected"]),
+        ("    hung up before one came", ours["hung_up_early"]),
+        ("    abandoned", ours["abandoned"] if rate is None else f"{ours['abandoned']} ({rate:.1%})"),
+        ("  answered by a machine", ours["machines"]),
+        ("Answer to agent", "–" if wait["p50"] is None else f"{wait['p50']:g} ms, 99 % within {wait['p99']:g} ms"),
+        ("Agents' utilisation", "–" if busy is None else f"{busy:.0%}"),
+    ]
 
 
 def _latencies(ours: dict[str, Any]) -> list[tuple[str, str]]:

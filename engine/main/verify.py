@@ -15,8 +15,9 @@ Codes, each a way in which the engine could deceive itself:
     sums-differ          an ended interaction's place in the sums contradicts its own phases
     agent-row-differs    the fact tables tell another state of an agent
     facts-skipped        the database refused facts for good
-    attempt-…, intent-…  and others of calls that we dial: see `engine.main.verify_attempts`
     journal-…            see `engine.store.lines.Violation`
+
+Those of calls that we dial are in `engine.main.verify_attempts`.
 
 A finding counts only if it is found again, word for word, on a second reading: what is under way settles by then.
 """

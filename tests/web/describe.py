@@ -95,11 +95,11 @@ def _answer(operation: dict[str, Any]) -> str:
 
 
 def codes() -> dict[str, str]:
-    """The codes of `verify`, from its docstring."""
-    from engine.main import verify
+    """The codes of `verify`, from the docstrings of its two parts."""
+    from engine.main import verify, verify_attempts
 
     found: dict[str, str] = {}
-    for line in (verify.__doc__ or "").splitlines():
+    for line in f"{verify.__doc__}\n{verify_attempts.__doc__}".splitlines():
         code, _, says = line.strip().partition(" ")
         if line.startswith("    ") and says:
             found[code] = says.strip()
