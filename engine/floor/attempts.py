@@ -42,7 +42,8 @@ def begin(step: Step, attempt: Attempt, campaign: Campaign) -> None:
     campaign.ringing[attempt.id] = attempt.dialled_at
     campaign.up += 1
     step.timers.set("overdue", attempt.id, step.now + round(campaign.policy.ring_s * SECOND) + UNHEARD)
-    _learn(step, campaign, Lesson.DIALLED, 0)
+    campaign.dialled_at = step.now
+    step.crews.of(campaign.policy.id).pacing.learn(Lesson.DIALLED, step.now, 0)
     step.publish(
         AttemptBegun(
             at=step.now,

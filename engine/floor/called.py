@@ -15,6 +15,7 @@ from engine.floor.step import Step
 
 ALERTING_S = 4.0
 """Asterisk counts from dialling on; a network needs a moment before it rings, and the law counts the ringing."""
+BY_DETECTOR = "amd"
 OVERDUE = 3 * SECOND
 """After the legal limit an answered call has either an agent or its message. Else an event was lost: compare."""
 
@@ -125,9 +126,13 @@ def message_started(step: Step, fact: facts.MessageStarted) -> None:
 
 
 def machine_detected(step: Step, fact: facts.MachineDetected) -> None:
-    """No person: whoever was joined to it is free for the next."""
+    """No person: whoever was joined to it is free for the next.
+
+    An agent hears better than a detector: what it says of somebody he talks to is passed over, for each time it is
+    wrong would be a person whom we hung up on.
+    """
     attempt = step.state.attempts.get(fact.attempt_id)
-    if attempt is None:
+    if attempt is None or (attempt.state is AttemptState.CONNECTED and fact.by == BY_DETECTOR):
         return
     attempts.machine(step, attempt)
     interaction = step.state.interactions.get(interaction_id(attempt.id))

@@ -98,8 +98,9 @@ def book_read(step: Step, fact: facts.BookRead) -> None:
     """The ledger's sums, as of now."""
     campaign = step.state.campaigns.get(fact.campaign_id)
     if campaign is not None:
+        if campaign.book.stale(step.now):
+            campaign.pace_at = min(campaign.pace_at, step.now)
         campaign.book.read(fact.tallies, fact.at or step.now)
-        campaign.pace_at = min(campaign.pace_at, step.now)
 
 
 def engine_started(step: Step) -> None:

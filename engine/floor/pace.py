@@ -39,10 +39,11 @@ def decide(step: Step) -> None:
     """Decide for each running campaign whose time has come."""
     if step.state.blind or step.state.draining:
         return
-    for campaign in step.state.campaigns.values():
-        if campaign.state is CampaignState.RUNNING and campaign.pace_at <= step.now:
-            campaign.pace_at = step.now + DECIDE_EVERY_US
-            _pace(step, campaign)
+    running = [each for each in step.state.campaigns.values() if each.state is CampaignState.RUNNING]
+    due = [each for each in running if each.pace_at <= step.now]
+    for campaign in sorted(due, key=lambda each: each.dialled_at) if len(due) > 1 else due:
+        campaign.pace_at = step.now + DECIDE_EVERY_US
+        _pace(step, campaign)
 
 
 def _pace(step: Step, campaign: Campaign) -> None:

@@ -183,6 +183,8 @@ class Campaign(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str = ""
     rule: str = ""
     figures: dict[str, float] = {}
+    dialled_at: int = 0
+    """When it last dialled: of several whose agents are the same, the one that waited longest decides first."""
     told_at: int = 0
     told: str = ""
 
