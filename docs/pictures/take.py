@@ -1,6 +1,6 @@
 """Takes the picture of the demo's live screen for the README: `.venv/bin/python docs/pictures/take.py`.
 
-It runs a demo of 45 seconds and keeps the fullest moment: most callers, then most different states.
+It runs a demo of 45 seconds and keeps the fullest moment: most callers, then most talks of the campaign.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from rich.terminal_theme import MONOKAI
 
 from engine.main import logs
 from engine.main.demo.run import Demo
-from engine.main.demo.screen import Screen
+from engine.main.demo.screen import CALLS, Screen
 from engine.settings import Log
 
 TARGET = Path(__file__).with_name("demo.svg")
@@ -23,14 +23,15 @@ COLUMNS = 108
 class Sitting(Demo):
     """A demo that is photographed at every look at the screen."""
 
-    best = (0, 0)
+    best = (0, 0, 0)
     svg = ""
 
     async def _tick(self, screen: Screen, running: asyncio.Task[None], title: str) -> None:
         """Keep the picture if it shows more than the best one so far."""
         state = screen._engine.floor.state  # noqa: SLF001 - the screen has no reason to show more to anybody else
-        calls = len(state.interactions)
-        looks = (min(calls, 8), len({call.state for call in state.interactions.values()}))
+        callers = [call for call in state.interactions.values() if call.attempt_id is None]
+        talks = sum(call.attempt_id is not None for call in state.interactions.values())
+        looks = (min(len(callers), CALLS), min(talks, 4), len({call.state for call in callers}))
         if looks > self.best:
             self.best = looks
             camera = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)

@@ -6,15 +6,30 @@ from typing import TYPE_CHECKING
 
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from engine.dialer.clopper_pearson import largest_drops
+from engine.domain.agent import AgentState
 from engine.main import campaign_sights
 from engine.main.demo import company
 
 if TYPE_CHECKING:
-    from engine.floor.state import Campaign, FloorState
+    from engine.floor.state import Agent, Campaign, FloorState
     from engine.main.demo.outbound import Outreach
-    from engine.runtime.outbound import CampaignReport
+    from engine.runtime.outbound import CampaignLive, CampaignReport
+
+
+_SHOWN = {
+    AgentState.AVAILABLE: ("free", "green"),
+    AgentState.TALKING: ("talking", "cyan"),
+    AgentState.RESERVED: ("joined", "yellow"),
+    AgentState.WRAP_UP: ("wrap-up", "magenta"),
+    AgentState.NOT_READY: ("paused", "red"),
+    AgentState.OFFLINE: ("offline", "dim"),
+}
+
+ABREAST = 3
+"""So many agents stand in one line."""
 
 
 def panel(state: FloorState, outreach: Outreach) -> Panel:
@@ -42,7 +57,12 @@ def line(state: FloorState, outreach: Outreach) -> str:
     )
 
 
-def _rows(state: FloorState, campaign: Campaign, report: CampaignReport | None) -> list[tuple[str, str]]:
+def serves(agent: Agent) -> bool:
+    """Whether he is one of those who only call out; the panel shows him, the table of agents does not."""
+    return "outreach" in agent.profile.skills
+
+
+def _rows(state: FloorState, campaign: Campaign, report: CampaignReport | None) -> list[tuple[str, str | Table]]:
     live = campaign_sights.live_view(state, campaign)
     crew, lines = live.agents, live.lines
     return [
@@ -51,10 +71,32 @@ def _rows(state: FloorState, campaign: Campaign, report: CampaignReport | None) 
             "Agents",
             f"{crew.staffed} at work: {crew.talking} talking, {crew.wrapping} in wrap-up, {crew.free} free",
         ),
+        ("", _crew(state)),
         ("Answers", _answers(report)),
         ("Abandonment", _budget(campaign)),
-        ("Pace", f"{live.says}" + (f"; {live.rule_says}" if live.rule_says else "")),
+        ("Pace", _pace(live)),
     ]
+
+
+def _crew(state: FloorState) -> Table:
+    """Each of them, in the colour of what he does."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    cells: list[Text] = []
+    for agent in filter(serves, state.agents.values()):
+        word, colour = _SHOWN.get(agent.state, (str(agent.state), ""))
+        cells.append(Text(agent.profile.name))
+        cells.append(Text(f"{word} {max(0, state.now - agent.since) / 1e6:.0f} s", style=colour))
+    for start in range(0, len(cells), 2 * ABREAST):
+        grid.add_row(*cells[start : start + 2 * ABREAST])
+    return grid
+
+
+def _pace(live: CampaignLive) -> str:
+    """Why as many calls as there are, and not one more."""
+    words = [live.says]
+    if "risk" in live.figures:
+        words.append(f"({live.figures['risk']:.1%} of {live.figures['price']:.1%})")
+    return " ".join(words) + (f"; {live.rule_says}" if live.rule_says else "")
 
 
 def _answers(report: CampaignReport | None) -> str:
@@ -63,7 +105,7 @@ def _answers(report: CampaignReport | None) -> str:
     ended = report.attempts - report.open
     rate = f"{report.live_answers / ended:.0%} of {ended} attempts" if ended else "–"
     busy = "–" if report.agent_utilisation is None else f"{report.agent_utilisation:.0%}"
-    return f"{rate} answered by a person, {report.machines} machines; agents' utilisation {busy}"
+    return f"{rate} answered by a person, machines: {report.machines}; agents' utilisation {busy}"
 
 
 def _budget(campaign: Campaign) -> str:

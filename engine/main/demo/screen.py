@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.domain.interaction import InteractionState
-from engine.main.demo import campaign_panel
+from engine.main.demo import campaign_panel, company
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,10 @@ _COLOUR = {
     "offline": "dim",
 }
 _PHASE_COLOUR = {"in-flow": "blue", "waiting": "yellow", "offered": "yellow", "talking": "cyan", "wrap-up": "magenta"}
+
+
+CALLS = 6
+"""So many of the latest callers are shown: all fits on a screen of 27 lines."""
 
 
 class Screen:
@@ -85,11 +89,11 @@ class Screen:
         deadline = self._engine.floor.deadline()
         now = self._engine.floor.state.now
         following = (
-            f"next: {deadline.why} of {deadline.subject[-8:]} in {max(0, deadline.at - now) / 1e6:.0f} s"
-            if deadline is not None
-            else "next: nothing due"
+            f"next: {deadline.why} of {deadline.subject[-8:]} in {max(0, deadline.at - now) / 1e6:.0f} s · "
+            if deadline is not None and deadline.why != "pace"  # that one is always near
+            else ""
         )
-        foot = Text(f"{following} · {self._engine.loop.handled} facts · Asterisk {version}", style="dim")
+        foot = Text(f"{following}{self._engine.loop.handled} facts · Asterisk {version}", style="dim")
         campaign = campaign_panel.panel(self._engine.floor.state, self._outreach)
         parts = Group(self._queues(), self._agents(), self._calls(), campaign, foot)
         return Panel(parts, title=f"Callwright demo — {title}")
@@ -98,6 +102,8 @@ class Screen:
         table = Table("Queue", "waiting", "longest", "talking", expand=True, box=None, title_justify="left")
         state = self._engine.floor.state
         for queue in state.queues.values():
+            if queue.id == company.CALLERS_QUEUE.id:
+                continue  # the campaign's panel has it
             mine = [i for i in state.interactions.values() if i.queue_id == queue.id]
             waiting = [i for i in mine if i.state in (InteractionState.WAITING, InteractionState.OFFERED)]
             talking = sum(1 for i in mine if i.state is InteractionState.TALKING)
@@ -109,6 +115,8 @@ class Screen:
         table = Table("Agent", "leg", "state", "since", "skills", expand=True, box=None)
         state = self._engine.floor.state
         for agent in state.agents.values():
+            if campaign_panel.serves(agent):
+                continue
             word = f"{agent.state}" + (f" ({agent.reason})" if agent.reason else "")
             table.add_row(
                 agent.profile.name,
@@ -122,7 +130,8 @@ class Screen:
     def _calls(self) -> Table:
         table = Table("Call", "where", "queue", "with", "for", expand=True, box=None)
         state = self._engine.floor.state
-        for interaction in list(state.interactions.values())[-8:]:
+        callers = [each for each in state.interactions.values() if each.attempt_id is None]
+        for interaction in callers[-CALLS:]:
             agent = state.agents.get(interaction.agent_id) if interaction.agent_id else None
             table.add_row(
                 f"…{interaction.id[-6:]}",
