@@ -188,6 +188,7 @@ class Engine:
             self.floor,
             self.loop,
             clock.now,
+            clock.machine,
         )
         desk = self.outbound
         self.switch = switch.build(settings, self.floor, desk, self.vault, credentials, desk.intend)

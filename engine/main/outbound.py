@@ -28,6 +28,7 @@ from engine.domain.facts import (
 from engine.domain.values import SECOND
 from engine.errors import CallwrightError, NotFound
 from engine.floor import Floor
+from engine.runtime.clock import STEP_US
 from engine.runtime.ports import FactSink
 from engine.store.budgets import Budgets
 from engine.store.dnc import DoNotCallList
@@ -57,6 +58,7 @@ class OutboundDesk:
         floor: Floor,
         sink: FactSink,
         now: Callable[[], int],
+        machine: Callable[[], int],
     ) -> None:
         self._leads = leads
         self._ledger = ledger
@@ -66,6 +68,7 @@ class OutboundDesk:
         self._floor = floor
         self._sink = sink
         self._now = now
+        self._machine = machine
         self._tasks: set[asyncio.Task[None]] = set()
 
     def put(self, fact: AnyFact) -> None:
@@ -93,7 +96,7 @@ class OutboundDesk:
     async def intend(self, dial: Dial) -> str | None:
         """Write the INTENT and return the number to dial; None when nothing may be dialled, and the floor was told."""
         try:
-            answer = await self._ledger.intend(dial, self._now())
+            answer = await self._ledger.intend(dial, self._now(), machine=self._other_clock())
         except CallwrightError as away:
             log.warning("no INTENT, so nothing is dialled", attempt_id=dial.attempt_id, why=away.what)
             await self._settle(dial)
@@ -144,7 +147,9 @@ class OutboundDesk:
 
     async def _claim(self, command: ClaimLeads) -> None:
         try:
-            claim = await self._leads.claim(command.campaign_id, command.count, self._now())
+            claim = await self._leads.claim(
+                command.campaign_id, command.count, self._now(), machine=self._other_clock()
+            )
         except CallwrightError as away:
             log.warning("no leads", campaign_id=command.campaign_id, why=away.what)
             self._sink.put(LeadsClaimed(campaign_id=command.campaign_id))
@@ -187,6 +192,11 @@ class OutboundDesk:
                 continue
             self._sink.put(fact)
             return
+
+    def _other_clock(self) -> int:
+        """What the machine's clock says where that is not our time, as after a step of it; else 0."""
+        machine = self._machine()
+        return machine if abs(machine - self._now()) >= STEP_US else 0
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

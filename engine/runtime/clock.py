@@ -38,6 +38,10 @@ class Clock:
         """UTC microseconds."""
         return self._monotonic() + self._offset
 
+    def machine(self) -> int:
+        """What the machine's own clock says, UTC microseconds: after a step of it, another time than `now`."""
+        return self._wall()
+
     def wall_step(self) -> int:
         """By how much (µs) the wall clock has been moved since the last call; 0 below a second."""
         ahead = self._lead()

@@ -105,8 +105,12 @@ class Leads:
         self._counting: dict[str, asyncio.Task[_Counts]] = {}
         self._known: set[str] = set()
 
-    async def claim(self, campaign_id: CampaignId, count: int, now: int, *, lease_s: float = LEASE_S) -> Claim:
+    async def claim(
+        self, campaign_id: CampaignId, count: int, now: int, *, lease_s: float = LEASE_S, machine: int = 0
+    ) -> Claim:
         """Reserve up to `count` leads that may be called now, each with a new attempt id.
+
+        `machine`: see `Ledger.intend`.
 
         Nobody else is given them until they are returned, dialled, or their lease is over; expired ones are given out
         again. A crash may forget the claim: nothing was dialled, and INTENT finds out.
@@ -116,7 +120,7 @@ class Leads:
         """
         await self._know(campaign_id)
         leads = await self._database.write(
-            lambda connection: self._claim(connection, campaign_id, count, now, lease_s), durable=False
+            lambda connection: self._claim(connection, campaign_id, count, (now, machine), lease_s), durable=False
         )
         if len(leads) >= count:
             return Claim(leads)
@@ -144,13 +148,18 @@ class Leads:
             return {row[0]: row[1] for row in rows}
 
     def _claim(
-        self, connection: Connection, campaign_id: str, count: int, now: int, lease_s: float
+        self, connection: Connection, campaign_id: str, count: int, clocks: tuple[int, int], lease_s: float
     ) -> tuple[ClaimedLead, ...]:
+        now, machine = clocks
         terms = standing(connection, campaign_id).terms
         _rescue(connection, now)
         lease_us = now + round(lease_s * SECOND)
         give_back_us = lease_us - round(MARGIN_S * SECOND)
         open_groups = [group for group in self._groups(connection, campaign_id, terms, now) if not group.opening.rule]
+        if machine:
+            also = self._groups(connection, campaign_id, terms, machine)
+            closed = {group.id for group in also if group.opening.rule}
+            open_groups = [group for group in open_groups if group.id not in closed]
         taken: list[ClaimedLead] = []
         for priority in sorted({group.priority for group in open_groups}):
             level = {group.id: group.opening.until for group in open_groups if group.priority == priority}

@@ -91,8 +91,11 @@ class Ledger:
         self._waiting: list[_Wanted] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def intend(self, dial: Dial, now: int) -> Intent | Refusal:
+    async def intend(self, dial: Dial, now: int, *, machine: int = 0) -> Intent | Refusal:
         """Write the INTENT of an attempt, if everything still allows it: lead, do-not-call list, hours, caps.
+
+        `machine`: what the machine's clock says where that is another time than `now` (µs). Nobody knows which of the
+        two is right, so hours must be open at both.
 
         Synced when it returns, at the latest after a second. After StoreUnavailable the INTENT may be there or not:
         dial nothing, and call `settle` until it answers.
@@ -101,7 +104,7 @@ class Ledger:
         :raises StoreUnavailable: it cannot be told whether the INTENT was written.
         """
         answer: asyncio.Future[Intent | Refusal] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Wanted(dial, now, time.monotonic() + self._within_s, answer))
+        self._waiting.append(_Wanted(dial, now, machine, time.monotonic() + self._within_s, answer))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="ledger")
         try:
@@ -177,6 +180,7 @@ class _Wanted(NamedTuple):
 
     dial: Dial
     now: int
+    machine: int
     deadline: float
     answer: asyncio.Future[Intent | Refusal]
 
@@ -189,13 +193,13 @@ def _intend_all(batch: Sequence[_Wanted], connection: Connection) -> list[Intent
             answers.append(None)
             continue
         try:
-            answers.append(_intend(connection, wanted.dial, wanted.now))
+            answers.append(_intend(connection, wanted.dial, wanted.now, wanted.machine))
         except NotFound as missing:  # before anything of this dial was written
             answers.append(missing)
     return answers
 
 
-def _intend(connection: Connection, dial: Dial, now: int) -> Intent | Refusal:
+def _intend(connection: Connection, dial: Dial, now: int, machine: int) -> Intent | Refusal:
     campaign = standing(connection, dial.campaign_id)
     taken = update(_LEAD).where(
         _LEAD.c.id == dial.lead_id, _LEAD.c.attempt_id == dial.attempt_id, is_in(LeadState.CLAIMED)
@@ -207,7 +211,10 @@ def _intend(connection: Connection, dial: Dial, now: int) -> Intent | Refusal:
         return _refuse(
             connection, dial, campaign, Verdict(allowed=False, rule=ERASED, says="the person was erased"), now
         )
-    verdict = may_dial(_called(connection, dial, campaign, now), campaign.terms.rules, now)
+    called = _called(connection, dial, campaign, now)
+    verdict = may_dial(called, campaign.terms.rules, now)
+    if verdict.allowed and machine:
+        verdict = may_dial(Called(zones=called.zones), campaign.terms.rules, machine)
     if not verdict.allowed:
         return _refuse(connection, dial, campaign, verdict, now)
     connection.execute(insert(_ATTEMPT).values(_row(dial, campaign, now)))

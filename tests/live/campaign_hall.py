@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -47,21 +47,22 @@ FREELY = (Budget(window=Window.RUN, cap=1.0),)
 """No budget holds dialling back: the tests want people who are answered and find nobody."""
 MESSAGE_S = 2.0
 """Law: the message within two seconds of the answer. The dialplan begins it after 1.7 s."""
+Places = Mapping[Any, tuple[str, int]]
+"""Host and port of each carrier beside the simulated network, by trunk."""
 NEVER_REACHED = frozenset({Outcome.REFUSED, Outcome.NOT_DIALLED})
 
 
 class CampaignSite(DemoSite):
     """A site with more trunks than the one to the simulated network: `carriers` are name -> (host, port)."""
 
-    def __init__(self, name: str, *of: Any, carriers: dict[str, tuple[str, int]] | None = None, **more: Any) -> None:
+    def __init__(self, name: str, *of: Any, carriers: Places | None = None, **more: Any) -> None:
         super().__init__(name, *of, **more)
-        others = tuple(TrunkEndpoint(name=each, host=host, port=port) for each, (host, port) in (carriers or {}).items())
+        places = (carriers or {}).items()
+        others = tuple(TrunkEndpoint(name=each, host=host, port=port) for each, (host, port) in places)
         self.plan = msgspec.structs.replace(self.plan, trunks=(*self.plan.trunks, *others))
         rescue = (ROOT / "dialplans" / "agi" / "rescue.py").read_text(encoding="utf-8")
         sounds = speak_all(ROOT / ".asterisk" / "prompts", lambda _text: None)
-        self.asterisk = Instance(
-            self.asterisk.tree, name, render(self.plan), agi={"rescue.py": rescue}, sounds=sounds
-        )
+        self.asterisk = Instance(self.asterisk.tree, name, render(self.plan), agi={"rescue.py": rescue}, sounds=sounds)
 
 
 class Attempted(msgspec.Struct, frozen=True):
@@ -130,7 +131,7 @@ class CampaignHall:
         seen: list[Attempted] = []
         try:
             async with asyncio.timeout(within_s):
-                while not look(seen := await self._patiently()):
+                while not look(seen := await self._patiently()):  # noqa: ASYNC110 - another process's table
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise TimeoutError(f"not within {within_s} s: {what}; {self.show(seen)}; {self.engine.tail()}") from None
@@ -175,7 +176,8 @@ class CampaignHall:
     @staticmethod
     def show(rows: Iterable[Attempted]) -> str:
         """The ledger in short."""
-        return "; ".join(f"{row.id[-6:]} {row.number[-8:]} {row.trunk} {row.outcome and row.outcome.value}" for row in rows)
+        ends = ((row, row.outcome.value if row.outcome else "open") for row in rows)
+        return "; ".join(f"{row.id[-6:]} {row.number[-8:]} {row.trunk} {end}" for row, end in ends)
 
 
 def twice_dialled(truth: Truth, allowed: Callable[[str], int] = lambda _number: 1) -> list[str]:
@@ -192,8 +194,8 @@ def disagreements(rows: Sequence[Attempted], truth: Truth) -> list[str]:
         of_number.setdefault(row.number, []).append(row)
         if row.outcome is None:
             wrong.append(f"{row.number}: {row.id} has no outcome")
-    for called in {call.dialled for call in truth.called()} - of_number.keys():
-        wrong.append(f"{called} was dialled and is not in the ledger")
+    unknown = {call.dialled for call in truth.called()} - of_number.keys()
+    wrong += [f"{called} was dialled and is not in the ledger" for called in unknown]
     for called, attempts in of_number.items():
         calls = sorted(truth.called(called), key=lambda call: call.started)
         reached = [row for row in attempts if row.outcome not in NEVER_REACHED and row.trunk == "pstn"]
@@ -252,25 +254,24 @@ async def open_campaign(
     *,
     policy: CampaignPolicy | None = None,
     terms: CampaignTerms = AT_ANY_HOUR,
-    carriers: dict[str, tuple[str, int]] | None = None,
+    carriers: Places | None = None,
     sign_in: bool = True,
     **of_hall: Any,
 ) -> AsyncIterator[CampaignHall]:
     """A hall whose campaign runs from the engine's first moment on; it dials as soon as agents are there."""
-    wanted = policy or campaign()
+    wanted, trunk_port = policy or campaign(), 0
 
     async def define_campaign(settings: Settings) -> None:
         database = open_database(settings.database_url)
         try:
-            await _define(database, settings, numbers, wanted, terms, carriers or {}, of_hall_trunk[0])
+            await _define(database, settings, numbers, wanted, terms, carriers or {}, trunk_port)
         finally:
             await database.close()
 
-    of_hall_trunk = [0]
-
     def site_of(*of: Any, **more: Any) -> CampaignSite:
+        nonlocal trunk_port
         site = CampaignSite(*of, carriers=carriers, **more)
-        of_hall_trunk[0] = site.pstn.trunk_port
+        trunk_port = site.pstn.trunk_port
         return site
 
     async with open_hall(nailed, site_of=site_of, also=define_campaign, **of_hall) as hall:
@@ -289,11 +290,11 @@ async def _define(
     numbers: Sequence[str],
     policy: CampaignPolicy,
     terms: CampaignTerms,
-    carriers: dict[str, tuple[str, int]],
+    carriers: Places,
     trunk_port: int,
 ) -> None:
     definitions = Definitions(database)
-    for name, (host, port) in ({"pstn": (TRUNK_HOST, trunk_port)} | carriers).items():
+    for name, (host, port) in {"pstn": (TRUNK_HOST, trunk_port), **carriers}.items():
         await definitions.trunks.add(TrunkPolicy(id=name, host=host, port=port))
     await definitions.campaigns.add(policy)
     await definitions.campaigns.set_terms(policy.id, terms)

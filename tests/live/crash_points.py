@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from engine.domain.commands import Bridge
 from engine.domain.facts import AnyFact, AttemptAnswered
 from engine.main import serve
 from engine.main.outbound import OutboundDesk
+from engine.runtime.clock import Clock
 from engine.runtime.watch import Patience, Watch
 from engine.settings import load
 from engine.store import ledger
@@ -66,6 +68,12 @@ class CrashingEngine(EngineProcess):
     def armed(self) -> bool:
         """Whether it has still to die."""
         return self._order.exists()
+
+    def shift_clock(self, seconds: float) -> None:
+        """Let it see the machine's clock so much later than it is, from now on."""
+        draft = self._config.with_suffix(".draft")
+        draft.write_text(str(seconds))
+        draft.replace(self._config.with_suffix(".shift"))
 
     def disarm(self) -> None:
         """Let it live."""
@@ -118,7 +126,7 @@ def _wrap_store(at: Callable[[str], None]) -> None:
         return answer
 
     OutboundDesk.intend = intend  # type: ignore[method-assign]
-    ledger._intend = within
+    ledger._intend = within  # type: ignore[assignment]
 
 
 def _wrap_dialling(at: Callable[[str], None]) -> None:
@@ -137,9 +145,9 @@ def _wrap_dialling(at: Callable[[str], None]) -> None:
         return waits
 
     def heard(self: Telephony, message: Message) -> None:
-        if message.event == "Newstate" and message.get("Uniqueid").startswith("att_"):
-            if message.get("ChannelStateDesc") == "Ringing":
-                at("ringing")
+        rings = message.event == "Newstate" and message.get("ChannelStateDesc") == "Ringing"
+        if rings and message.get("Uniqueid").startswith("att_"):
+            at("ringing")
         on_event(self, message)
 
     Dialling._originate = _originate  # type: ignore[method-assign]
@@ -164,6 +172,20 @@ def _wrap_talk(at: Callable[[str], None]) -> None:
     Telephony._bridge = _bridge  # type: ignore[method-assign]
 
 
+def shift(by: Path) -> None:
+    """Move the machine's clock, as far as the engine's own looks at it, by what stands in a file."""
+
+    def wall() -> int:
+        try:
+            seconds = float(by.read_text())
+        except (FileNotFoundError, ValueError):
+            seconds = 0.0
+        return time.time_ns() // 1_000 + round(seconds * 1_000_000)
+
+    assert Clock.__init__.__kwdefaults__ is not None
+    Clock.__init__.__kwdefaults__["wall"] = wall
+
+
 def main(arguments: list[str]) -> int:
     """Be the watch, or with `--unwatched` the engine."""
     config = Path(arguments[arguments.index("--config") + 1])
@@ -171,6 +193,7 @@ def main(arguments: list[str]) -> int:
     if "--unwatched" not in arguments:
         command = [sys.executable, "-m", "tests.live.crash_points", "--unwatched", "--config", str(config)]
         return Watch(command, settings.paths.data / "engine.pid", print, SHORT_PAUSES).run()
+    shift(config.with_suffix(".shift"))
     wrap(Executioner(config.with_suffix(".crash")).at)
     return serve.run_bare(settings)
 
