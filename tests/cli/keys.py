@@ -18,7 +18,7 @@ FREE = frozenset({"skills", "levels", "variables", "seconds", "figures", "retry_
 def keys_of(value: Any) -> Any:
     """The keys of a JSON value, nested; of a list those of its first item; "" for everything else, null for nothing."""
     if isinstance(value, dict):
-        return {key: {} if key in FREE else keys_of(each) for key, each in value.items()}
+        return {key: {} if key in FREE and isinstance(each, dict) else keys_of(each) for key, each in value.items()}
     if isinstance(value, list):
         return [keys_of(value[0])] if value and isinstance(value[0], dict | list) else []
     return None if value is None else ""

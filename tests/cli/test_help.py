@@ -30,7 +30,8 @@ CONTRACT = """
 serve demo doctor verify top explain replay
 agent:add,list,show,set,remove,login,logout,ready,not-ready,wrapup queue:add,list,show,set,remove,open,close
 skill:add,list,show,set,remove number:add,list,show,set,remove trunk:add,list,show,set,remove
-call:list,show,hangup interaction:list,show flow:check,run,draw report:service-level,agents
+campaign:create,import,check,start,pause,stop,list,show,watch,report lead:list,show,import,export
+dnc:add,remove,import,check call:list,show,hangup interaction:list,show flow:check,run,draw report:service-level,agents
 db:upgrade,backup,restore asterisk:render,apply,remove config:show,check
 """
 
