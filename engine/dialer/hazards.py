@@ -22,12 +22,12 @@ STEP_US = 500_000
 HORIZONS = 12
 """Instants at which a call dialled now may be answered: the quantiles of the time to an answer, all equally likely."""
 
-_CUTS = ((30.0, 0.5), (120.0, 1.0), (600.0, 2.0), (1200.0, 5.0), (3600.0, 20.0), (14_400.0, 120.0))
+_CUTS = ((30.0, 0.5), (120.0, 1.0), (600.0, 4.0), (1800.0, 20.0), (14_400.0, 200.0))
 _KEPT = 1500.0
 """A histogram forgets so that it never weighs more observations than this."""
 _FIRST_MERGE = 5
-_LAST_MERGE = 150
-_MERGE_SHARE = 0.05
+_LAST_MERGE = 250
+_MERGE_SHARE = 0.08
 _TINY = 1e-9
 
 
@@ -41,6 +41,8 @@ def _edges() -> Floats:
 
 EDGES_S = _edges()
 BINS = len(EDGES_S) - 1
+RING_BINS = int(np.searchsorted(EDGES_S, 64.0))
+"""Nobody lets it ring longer than these."""
 _MIDS_S = 0.5 * (EDGES_S[1:] + EDGES_S[:-1])
 _LAST_STEP = int(EDGES_S[-1] / STEP_S) - 1
 _BIN_OF_STEP: NDArray[np.int64] = np.minimum(
@@ -127,9 +129,10 @@ class Clocks(msgspec.Struct):
 class Tables:
     """Chances by bin of age (rows) and horizon (columns), made from `Clocks` and an answer rate.
 
-    `grace_s`: how long after its answer a call may still be joined. Shapes: `ringing`, `talking`, `wrapping` (bins,
-    horizons); `fresh` (horizons,), a call dialled now. The first and last say *claims no agent*, the others *is free*:
-    a call that was answered, and whose agent is free again within the grace, claims nobody.
+    `grace_s`: how long after its answer a call may still be joined. Shapes: `ringing` (`RING_BINS`, horizons),
+    `talking`, `wrapping` (`BINS`, horizons); `fresh` (horizons,), a call dialled now. The first and last say *claims no
+    agent*, the others *is free*: a call that was answered, and whose agent is free again within the grace, claims
+    nobody.
     """
 
     def __init__(self, clocks: Clocks, grace_s: float) -> None:
@@ -160,9 +163,9 @@ class Tables:
         """What does not depend on the answer rate: claims of calls that will be answered, survivors of both kinds."""
         claims = self._before * (1.0 - self._again)  # (steps, horizons): answered in that step, still claims an agent
         self._fresh = np.diff(np.interp(self._grid, EDGES_S, self._answered)) @ claims
-        self._claims = np.diff(_later(self._answered, self._grid), axis=1) @ claims
-        self._to_answer = 1.0 - np.interp(_MIDS_S, EDGES_S, self._answered)
-        self._to_fail = 1.0 - np.interp(_MIDS_S, EDGES_S, self._failed)
+        self._claims = np.diff(_later(self._answered, self._grid, RING_BINS), axis=1) @ claims
+        self._to_answer = 1.0 - np.interp(_MIDS_S[:RING_BINS], EDGES_S, self._answered)
+        self._to_fail = 1.0 - np.interp(_MIDS_S[:RING_BINS], EDGES_S, self._failed)
 
     def rates(self, answer_rate: float) -> tuple[Floats, Floats]:
         """`ringing` and `fresh` for this answer rate."""
@@ -172,10 +175,11 @@ class Tables:
         return ringing, np.clip(1.0 - answer_rate * self._fresh, 0.0, 1.0)
 
 
-def _later(cdf: Floats, ahead_s: Floats) -> Floats:
+def _later(cdf: Floats, ahead_s: Floats, bins: int = BINS) -> Floats:
     """The chance that what has lasted until each bin's middle ends within each of `ahead_s`; shape (bins, ahead)."""
-    now = np.interp(_MIDS_S, EDGES_S, cdf)
-    then = np.interp((_MIDS_S[:, None] + ahead_s[None, :]).ravel(), EDGES_S, cdf).reshape(BINS, len(ahead_s))
+    mids = _MIDS_S[:bins]
+    now = np.interp(mids, EDGES_S, cdf)
+    then = np.interp((mids[:, None] + ahead_s[None, :]).ravel(), EDGES_S, cdf).reshape(bins, len(ahead_s))
     survivors = np.maximum(1.0 - now, _TINY)
     chance: Floats = np.minimum((then - now[:, None]) / survivors[:, None], 1.0)
     return chance

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.dialer.estimators import increments
-from engine.dialer.hazards import BINS, HORIZONS, Tables, bins_of
+from engine.dialer.hazards import BINS, HORIZONS, RING_BINS, Tables, bins_of
 from engine.dialer.learnt import Learnt
 from engine.dialer.pacing import Lesson, Proposal, Sight
 from engine.dialer.poisson_binomial import Balance, ExactBalance, Floats, NormalBalance
@@ -96,6 +96,7 @@ class Predictive:
         self._learnt.rate.advance(now, self._increments)
 
     def _refresh_clocks(self) -> None:
+        """Tables of agents and ring times that follow from the clocks, and from nothing else."""
         clocks = self._learnt.clocks
         version = clocks.version
         if version != self._version:
@@ -103,9 +104,12 @@ class Predictive:
             self._rate = -1.0
             self._tables = Tables(clocks, self._grace_s)
             self._increments = increments(clocks.answered.cdf())
+            none = np.zeros((RING_BINS, HORIZONS))
+            self._table = np.concatenate((none, self._tables.talking, self._tables.wrapping))
+            self._moments = _moments(self._table)
 
     def _refresh(self) -> None:
-        """Tables that follow from what was learnt, and from nothing else."""
+        """The rows of ringing calls, which follow the answer rate too."""
         learnt = self._learnt
         rate = min(learnt.rate.mean + _CAUTION * learnt.rate.deviation, 1.0)
         if abs(rate - learnt.rate_used) > _RATE_STEP * learnt.rate_used:
@@ -113,16 +117,16 @@ class Predictive:
         if learnt.rate_used != self._rate:
             self._rate = learnt.rate_used
             ringing, self._fresh = self._tables.rates(self._rate)
-            self._table = np.concatenate((ringing, self._tables.talking, self._tables.wrapping))
-            spread = self._table * (1.0 - self._table)
-            self._moments = np.concatenate((self._table, spread, spread * (1.0 - 2.0 * self._table)), axis=1)
+            self._table[:RING_BINS] = ringing
+            self._moments[:RING_BINS] = _moments(ringing)
 
     def _balance(self, sight: Sight) -> Balance:
         """Agents less claims, by horizon, without any more dials."""
         ringing, talking, wrapping = len(sight.ringing), len(sight.talking), len(sight.wrapping)
         since = np.array([*sight.ringing, *sight.talking, *sight.wrapping], dtype=np.int64)
         rows = bins_of(sight.now - since)
-        rows[ringing:] += BINS
+        np.minimum(rows[:ringing], RING_BINS - 1, out=rows[:ringing])
+        rows[ringing:] += RING_BINS
         rows[ringing + talking :] += BINS
         arrivals = sight.inbound_rate * self._tables.horizons_s if sight.inbound_rate > 0.0 else None
         ready = sight.free - sight.waiting
@@ -133,6 +137,12 @@ class Predictive:
                 return NormalBalance(base, moments, self._fresh, arrivals)
         most = max(ready, 0) + talking + wrapping
         return ExactBalance(base, self._table.take(rows, axis=0), self._fresh, arrivals, most)
+
+
+def _moments(chances: Floats) -> Floats:
+    """For each row q, q(1-q) and q(1-q)(1-2q), beside each other."""
+    spread = chances * (1.0 - chances)
+    return np.concatenate((chances, spread, spread * (1.0 - 2.0 * chances)), axis=1)
 
 
 def _most_dials(balance: Balance, price: float, sure: int) -> tuple[int, float]:

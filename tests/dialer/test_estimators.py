@@ -91,6 +91,7 @@ def test_a_long_pause_ends_every_call_in_flight() -> None:
     assert rate.mean < 0.1
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["dial", "answer", "wait", "back"]), max_size=200))
 def test_it_is_a_share_whatever_happens(happenings: list[str]) -> None:
     rate, now = AnswerRate(prior=0.3), START

@@ -21,6 +21,7 @@ def clocks(talk: Histogram | None = None) -> Clocks:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=-(10**6), max_value=10**12))
 def test_an_age_lies_in_its_bin(age_us: int) -> None:
     at = bin_of(age_us)
