@@ -104,7 +104,13 @@ def book_read(step: Step, fact: facts.BookRead) -> None:
 
 
 def engine_started(step: Step) -> None:
-    """What was claimed before may have been dialled unseen: it goes back, and the ledger knows which."""
+    """What was claimed before may have been dialled unseen: it goes back, and the ledger knows which.
+
+    Whoever was looking up what became of attempts is gone too: the next comparison asks again.
+    """
+    for attempt in step.state.attempts.values():
+        attempt.tracing = False
+        step.timers.clear("trace", attempt.id)
     for campaign in step.state.campaigns.values():
         stock.clear(step, campaign)
         campaign.book_asked_at = 0

@@ -254,6 +254,18 @@ def test_what_nobody_can_tell_is_quarantined_after_a_minute(office: Office) -> N
     assert office.outcomes()[0] is Outcome.LOST
 
 
+def test_an_engine_killed_while_it_looked_an_attempt_up_looks_it_up_again(office: Office) -> None:
+    dial = office.dials[0]
+    office.tell(f.AsteriskLost())
+    office.see(*(SeenLeg(leg=leg, place="idle") for leg in office.floor.state.legs))
+    office.restart()
+    looked_up = office.log.count(Trace(attempt_id=dial.attempt_id))
+    office.see(*(SeenLeg(leg=leg, place="idle") for leg in office.floor.state.legs))
+    assert office.log.count(Trace(attempt_id=dial.attempt_id)) == looked_up + 1
+    office.tell(f.AttemptTraced(attempt_id=dial.attempt_id, dialled=False))
+    assert office.outcomes() == [Outcome.NOT_DIALLED]
+
+
 def test_a_killed_engine_finds_an_intent_that_its_journal_lost(office: Office) -> None:
     dial = office.dials[0]
     office.tell(f.LegEnded(leg=LegId(dial.attempt_id), cause=17))
