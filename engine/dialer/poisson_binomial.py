@@ -17,12 +17,11 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
-_GRID = np.linspace(-8.0, 8.0, 3201)
-_NORMAL_CDF = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in _GRID])
 _LEAST_VARIANCE = 1e-9
 
 
@@ -60,7 +59,7 @@ class NormalBalance:
         skew = (self._skew + others * self._skew_each) / (variance * deviation)
         square = x * x
         density = np.exp(-0.5 * square)
-        chance = np.interp(x, _GRID, _NORMAL_CDF) + skew * (1.0 - square) * density * _SIXTH_OF_DENSITY
+        chance = ndtr(x) + skew * (1.0 - square) * density * _SIXTH_OF_DENSITY
         clipped: Floats = np.minimum(np.maximum(chance, 0.0), 1.0)
         return clipped
 

@@ -79,8 +79,7 @@ class Predictive:
         self._refresh()
         price = self._learnt.price.value
         balance = self._balance(sight)
-        dials, risk = _most_dials(balance, price, sure)
-        dials = max(min(dials, sight.lines), 0)
+        dials, risk = _most_dials(balance, price, sure, max(sight.lines, 0))
         figures = {
             "free": float(sight.free),
             "ringing": float(len(sight.ringing)),
@@ -145,24 +144,26 @@ def _moments(chances: Floats) -> Floats:
     return np.concatenate((chances, spread, spread * (1.0 - 2.0 * chances)), axis=1)
 
 
-def _most_dials(balance: Balance, price: float, sure: int) -> tuple[int, float]:
+def _most_dials(balance: Balance, price: float, sure: int, lines: int) -> tuple[int, float]:
     """The largest number of dials, at least `sure`, whose last call's risk is at most `price`; and that risk.
 
-    With none, it is the risk that one would carry.
+    With none, it is the risk that one would carry. There are no more than `lines`, so no more are asked about.
     """
 
     def risk(dials: int) -> float:
         return float(balance.short(dials - 1) @ _EQUALLY)
 
+    most = min(lines, _MOST_DIALS)
+    if sure >= most:
+        return most, risk(max(most, 1))
     first = risk(sure + 1)
     if first > price:
         return (sure, risk(sure)) if sure else (0, first)
-    good, step, at_good = sure + 1, 1, first
-    bad = 0
-    while not bad or bad - good > 1:
-        probe = good + step if not bad else (good + bad) // 2
+    good, step, at_good, bad = sure + 1, 1, first, 0
+    while good < most and (not bad or bad - good > 1):
+        probe = (good + bad) // 2 if bad else min(good + step, most)
         at_probe = risk(probe)
-        if at_probe <= price and probe < _MOST_DIALS:
+        if at_probe <= price:
             good, at_good, step = probe, at_probe, step * 2
         else:
             bad = probe

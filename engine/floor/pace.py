@@ -57,8 +57,10 @@ def _pace(step: Step, campaign: Campaign) -> None:
     if campaign.policy.mode is Mode.PREVIEW:
         _dial_previewed(step, campaign)
     proposal = crew.pacing.decide(sight)
+    if sight.lines <= 0:
+        _come_back_for_a_line(step, campaign)
     if proposal.dials <= 0:
-        _tell(step, campaign, proposal.reason, "", proposal.figures)
+        _tell(step, campaign, proposal.reason, "" if sight.lines > 0 else "no-lines", proposal.figures)
         return
     if campaign.policy.mode is Mode.PREVIEW:
         shown = previews.show(step, campaign, crew, proposal.dials)
@@ -67,7 +69,7 @@ def _pace(step: Step, campaign: Campaign) -> None:
     granted = _grant(step, campaign, sight, proposal.dials)
     dialled = _dial_up_to(step, campaign, granted.dials)
     rule = granted.rule
-    if dialled < granted.dials:
+    if dialled < granted.dials or (not rule and dialled >= sight.lines):
         rule = _shortage(campaign)
         _come_back_for_a_line(step, campaign)
     _tell(step, campaign, proposal.reason, rule, granted.figures if granted.rule else proposal.figures)
@@ -92,6 +94,13 @@ def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
         now=step.now,
         others_at_risk=sum(len(each.ringing) + len(each.answered) for each in others if each.policy.seller == seller),
     )
+
+
+def _room_of_trunks(step: Step, campaign: Campaign) -> int:
+    """How many more calls the campaign's trunks would carry now."""
+    state = step.state
+    known = [each for each in campaign.policy.trunks if each in state.trunks]
+    return sum(trunks.room(state.trunks[each], state.trunk_states[each], step.now) for each in known)
 
 
 def _rivals(step: Step, campaign: Campaign, others: list[Campaign]) -> list[Campaign]:
@@ -125,7 +134,7 @@ def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
         wrapping=list(crew.since[AgentState.WRAP_UP].values()),
         staffed=crew.staffed,
         paused=len(crew.since[AgentState.NOT_READY]),
-        lines=trunks.room(tokens, campaign.tokens, step.now),
+        lines=min(trunks.room(tokens, campaign.tokens, step.now), _room_of_trunks(step, campaign)),
         inbound_rate=inbound + (_rival_rate(step, campaign) if len(step.state.campaigns) > 1 else 0.0),
         allowance=governor.allowance(budgets=campaign.policy.budgets, book=campaign.book),
     )
