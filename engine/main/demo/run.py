@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 SETTLE_S = 75.0
 """How long after the last call the demo waits at most for everybody to be done."""
 SIGN_IN_S = 60.0
+WRITTEN_WITHIN_S = 20.0
 Say = Callable[[str], None]
 
 
@@ -137,7 +138,7 @@ class Demo:
                 await self._work(screen, running, console, Crowd(site.pstn, self.seed), outreach)
             finally:
                 reports.cancel()
-        await engine.clerk.barrier(engine.loop.last_seq)
+        await self._until_written(engine)
         await self.before_sums(engine)
         return await self._sum_up(site, engine, outreach, time.monotonic() - began)
 
@@ -166,6 +167,15 @@ class Demo:
             await asyncio.sleep(0.05)
             if running.done():
                 await running
+
+    async def _until_written(self, engine: Engine) -> None:
+        """All that happened is on disk, and the tables tell it; where they never do, the sums will say so."""
+        last = engine.loop.last_seq
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WRITTEN_WITHIN_S):
+                await engine.clerk.barrier(last)
+                while await engine.projector.last_seq() < last:
+                    await asyncio.sleep(0.05)
 
     async def before_sums(self, engine: Engine) -> None:
         """All calls are over and nothing is counted yet."""
