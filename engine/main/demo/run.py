@@ -174,7 +174,7 @@ class Demo:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WRITTEN_WITHIN_S):
                 await engine.clerk.barrier(last)
-                while await engine.projector.last_seq() < last:
+                while await engine.projector.last_seq() < last:  # noqa: ASYNC110 - rows have no event
                     await asyncio.sleep(0.05)
 
     async def before_sums(self, engine: Engine) -> None:
