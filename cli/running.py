@@ -103,7 +103,7 @@ def _sum_up(result: DemoResult) -> None:
 
 def _campaign(ours: dict[str, Any]) -> list[tuple[str, Any]]:
     """The predictive campaign's part of the table."""
-    wait, rejected = ours["answer_to_agent_ms"], sum(ours["rejected_rows"].values())
+    wait, rejected = ours["answer_to_agent_ms"], sum(ours["reasons"].values())
     rate, busy = ours["abandon_rate"], ours["agent_utilisation"]
     return [
         ("Leads imported", f"{ours['leads']}, rows rejected: {rejected}"),

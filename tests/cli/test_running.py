@@ -27,6 +27,24 @@ RESULT: dict[str, Any] = {
         "flow_to_agent_ms": {"p50": 12.0, "p99": 31.0, "n": 9},
         "ring_to_agent_ms": {"p50": None, "p99": None, "n": 0},
     },
+    "outbound": {
+        "attempts": 30,
+        "live_answers": 12,
+        "connected": 10,
+        "abandoned": 1,
+        "hung_up_early": 1,
+        "abandon_rate": 0.08333,
+        "machines": 3,
+        "answer_to_agent_ms": {"p50": 4.2, "p99": 19.5},
+        "agent_utilisation": 0.83,
+        "outcomes": {"connected": 10},
+        "refused": {},
+        "forecast_answers": 12_000,
+        "leads": 120,
+        "reasons": {"no-number": 2},
+        "far_side_dialled": 30,
+        "far_side_talked": 10,
+    },
     "far_side": {"placed": 20, "talked": 16},
     "verify": {"ok": True, "violations": [], "runs": 2, "live_calls_compared": 7},
     "seconds": 65.2,
@@ -60,7 +78,7 @@ def test_json_is_the_last_line_and_whole(callwright: Callwright, ended: list[dic
 
 def test_a_summary_for_people(callwright: Callwright, ended: list[dict[str, Any]]) -> None:
     told = callwright("demo", "--headless")
-    for words in ("answered", "16", "12 ms, 99 % within 31 ms", "7 in 2 runs", "agree"):
+    for words in ("answered", "16", "12 ms, 99 % within 31 ms", "7 in 2 runs", "agree", "1 (8.3%)", "83%", "4.2 ms"):
         assert words in told.out
     assert "phone rung" not in told.out
     assert told.err.splitlines()[-1].startswith("What next: docs/quick-start.md")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from engine.domain.events import AnyEvent, AttemptBegun, InteractionAnswered
 from engine.domain.facts import MachineDetected
 from engine.domain.interaction import InteractionState
 from engine.domain.values import InteractionId
+from engine.errors import StoreUnavailable
 from engine.lab.called import persona_of
 from engine.lab.pstn import TRUNK_HOST
 from engine.lab.truth import Truth
@@ -90,7 +92,8 @@ class Outreach:
     async def keep_report(self) -> None:
         """Read the ledger's sums again and again, for the screen."""
         while True:
-            self.report = await self.read_report()
+            with contextlib.suppress(StoreUnavailable):  # the screen keeps the last ones
+                self.report = await self.read_report()
             await asyncio.sleep(REPORT_EVERY_S)
 
     async def read_report(self) -> CampaignReport:
@@ -109,7 +112,7 @@ class Outreach:
             **{name: getattr(report, name) for name in _REPORTED},
             forecast_answers=self.forecast,
             leads=imported.accepted if imported else 0,
-            rejected_rows=imported.reasons if imported else {},
+            reasons=imported.reasons if imported else {},
             far_side_dialled=len(truth.called()),
             far_side_talked=outbound_sums.talked(truth),
         )

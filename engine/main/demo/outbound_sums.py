@@ -27,7 +27,8 @@ class Outbound(Value):
     """The campaign by the ledger's table. `attempts` left for the network and each has one of `outcomes`.
 
     `far_side_dialled`: calls that the network saw arrive; `far_side_talked`: people in it who heard an agent.
-    `forecast_answers`: of one working day, which the abandonment budget rests on.
+    `forecast_answers`: of one working day, which the abandonment budget rests on. `leads` were imported; `reasons`
+    counts by reason the rows of the list that were rejected.
     """
 
     attempts: int
@@ -43,7 +44,7 @@ class Outbound(Value):
     refused: dict[str, int]
     forecast_answers: int
     leads: int
-    rejected_rows: dict[str, int]
+    reasons: dict[str, int]
     far_side_dialled: int
     far_side_talked: int
 
