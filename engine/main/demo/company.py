@@ -52,7 +52,7 @@ OUTBOUND_AGENTS = 6
 OUTREACH = CampaignId("outreach")
 SELLER = "Callwright Demo"
 TRUNK = TrunkId("pstn")
-ANSWER_RATE = 0.4
+ANSWER_RATE = 0.3
 """What is believed before anything was seen: `leads.MIX` has about so many people."""
 TALK_S = 7.5
 RING_S = 3.5

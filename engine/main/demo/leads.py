@@ -10,13 +10,13 @@ from pathlib import Path
 from engine.lab.called import Persona, number
 
 MIX: dict[Persona, int] = {
-    Persona.PERSON: 33,
+    Persona.PERSON: 25,
     Persona.OPTS_OUT: 2,
-    Persona.EARLY: 3,
-    Persona.MACHINE: 9,
+    Persona.EARLY: 2,
+    Persona.MACHINE: 8,
     Persona.FAX: 1,
-    Persona.BUSY: 20,
-    Persona.UNALLOCATED: 14,
+    Persona.BUSY: 26,
+    Persona.UNALLOCATED: 18,
     Persona.NO_ANSWER: 18,
 }
 """How many of a hundred numbers have what at their other end."""
