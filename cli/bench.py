@@ -22,20 +22,26 @@ class Bench(StrEnum):
 
     AMI = "ami"
     CALLS = "calls"
+    CAMPAIGN = "campaign"
     PACING = "pacing"
     ROUTING = "routing"
 
 
 def bench(
     names: Annotated[
-        list[Bench] | None, typer.Argument(metavar="[ami|calls|pacing|routing]...", help="Which; all by default.")
+        list[Bench] | None,
+        typer.Argument(metavar="[ami|calls|campaign|pacing|routing]...", help="Which; all by default."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=99, help="Figures are medians of so many runs.")] = 3,
     full: Annotated[
         bool, typer.Option("--full", help="The counts of the project's figures; FULL=1 does the same.")
     ] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Of the pacing only a few scenarios and two seeds: minutes, not hours.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Of the pacing only a few scenarios and two seeds, of the campaign one run: minutes, not hours.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -18,7 +18,7 @@ import structlog
 from engine.errors import CallwrightError
 from tests.bench.figures import Report
 
-NAMES: Final = ("routing", "ami", "calls", "pacing")
+NAMES: Final = ("routing", "ami", "calls", "campaign", "pacing")
 
 
 def _say(text: str) -> None:
@@ -46,6 +46,12 @@ def _calls(runs: int, *, full: bool, quick: bool) -> Report:
     return asyncio.run(calls.measure(calls.loads(full=full), list(calls.PAIRS), runs, _say))
 
 
+def _campaign(runs: int, *, full: bool, quick: bool) -> Report:
+    from tests.bench import campaign
+
+    return asyncio.run(campaign.measure(360.0 if full else 150.0, 1 if quick else runs, _say))
+
+
 def _pacing(runs: int, *, full: bool, quick: bool) -> Report:
     from tests.bench import pacing
 
@@ -53,7 +59,7 @@ def _pacing(runs: int, *, full: bool, quick: bool) -> Report:
     return pacing.measure(_say, quick=quick)
 
 
-_BENCHES: Final = {"routing": _routing, "ami": _ami, "calls": _calls, "pacing": _pacing}
+_BENCHES: Final = {"routing": _routing, "ami": _ami, "calls": _calls, "campaign": _campaign, "pacing": _pacing}
 
 
 def _show(report: Report) -> None:
@@ -70,7 +76,9 @@ def main() -> int:
     arguments.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)}; all by default")
     arguments.add_argument("--runs", type=int, default=3, help="figures are medians of so many runs")
     arguments.add_argument("--full", action="store_true", default=bool(os.environ.get("FULL")))
-    arguments.add_argument("--quick", action="store_true", help="pacing: a few scenarios and two seeds")
+    arguments.add_argument(
+        "--quick", action="store_true", help="pacing: a few scenarios and two seeds; campaign: one run"
+    )
     arguments.add_argument("--json", action="store_true", help="one JSON object for each benchmark")
     given = arguments.parse_args()
     unknown = set(given.names) - set(NAMES)
