@@ -3,6 +3,7 @@
     CallwrightError                      error_id        exit
     ├── UsageError                       usage           2   the request itself makes no sense
     ├── NotFound                         not-found       3
+    │   └── RecordTooThin                record-too-thin 3   too little was recorded to simulate it
     ├── Conflict                         conflict        4   e.g. a second login of one agent
     ├── AsteriskUnreachable              asterisk-unreachable 5
     ├── RefusedByRule                    refused         6
@@ -89,6 +90,12 @@ class BrokenInvariant(CallwrightError):
     """Our own code asked for something its tables forbid. A bug, never a peer's surprise."""
 
     error_id = "bug"
+
+
+class RecordTooThin(NotFound):
+    """What was recorded does not suffice to play it again: no attempts, nobody at work, or nobody was talked to."""
+
+    error_id = "record-too-thin"
 
 
 # --- ami -------------------------------------------------------------------------------------------------------------

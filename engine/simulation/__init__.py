@@ -8,6 +8,8 @@
     book           the store: leads, the ledger's sums, the forecast
     tally, result  what is counted, and what is told of it
     fates          what becomes of attempt number k, whatever the pacing
+    record         a recorded campaign as people and a scenario, played again · presence: who was at work, as steps
+    changes        what is to be otherwise than recorded
     agenda         what happens when · chance: uniform numbers by key and index
     scenario       the file · distributions: durations · series: values over the day
 

@@ -6,6 +6,7 @@ Only the answer rate looks at the clock: whether number k is answered depends on
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Protocol
 
 from engine.simulation.chance import Stream
 from engine.simulation.scenario import Calls
@@ -25,8 +26,32 @@ class Picks(IntEnum):
     NOBODY = 2
 
 
+class People(Protocol):
+    """Who is behind a campaign's list on one day: drawn (`Fates`) or recorded. `number` counts its dials from 0."""
+
+    def dialled(self, number: int, offset: int) -> tuple[Picks, int, int]:
+        """Who picks up when attempt `number` is dialled at `offset` (µs of the day), after how many µs, and the Q.850
+        cause if nobody does.
+        """
+
+    def talk_us(self, number: int) -> int:
+        """How long attempt `number` talks, once joined."""
+
+    def wrap_us(self, number: int) -> int:
+        """How long its agent wraps up."""
+
+    def called_machine(self, number: int, picks: Picks) -> bool:
+        """Whether the detection takes who picked up for a machine."""
+
+    def verdict_us(self, number: int) -> int:
+        """How long after the answer the detection decides."""
+
+    def patience_us(self, number: int) -> int | None:
+        """How long after the answer he hangs up if nobody speaks to him; None: not before the message."""
+
+
 class Fates:
-    """The people behind one campaign's list on one day."""
+    """People that are drawn by the dice, see `People`."""
 
     __slots__ = (
         "_amd",
@@ -58,9 +83,7 @@ class Fates:
         self._verdicts = Stream(seed, *key, "verdict")
 
     def dialled(self, number: int, offset: int) -> tuple[Picks, int, int]:
-        """Who picks up when attempt `number` is dialled at `offset` (µs of the day), after how many µs, and the Q.850
-        cause if nobody does.
-        """
+        """See `People`."""
         u = self._kinds.at(number)
         answered = self._answer_rate(offset)
         if u < answered:
@@ -77,19 +100,22 @@ class Fates:
         return Picks.NOBODY, self._no_answer_us, NO_ANSWER
 
     def talk_us(self, number: int) -> int:
-        """How long attempt `number` talks, once joined."""
+        """See `People`."""
         return round(self._talk(self._talks.at(number)) * SECOND)
 
     def wrap_us(self, number: int) -> int:
-        """How long its agent wraps up."""
+        """See `People`."""
         return round(self._wrap(self._wraps.at(number)) * SECOND)
 
     def called_machine(self, number: int, picks: Picks) -> bool:
-        """Whether the detection takes who picked up for a machine."""
+        """See `People`."""
         u = self._verdicts.at(number)
         return u >= self._amd.false_negative if picks is Picks.MACHINE else u < self._amd.false_positive
 
-    @property
-    def verdict_us(self) -> int:
-        """How long after the answer the detection decides."""
+    def verdict_us(self, number: int) -> int:
+        """See `People`."""
         return round(self._amd.seconds * SECOND)
+
+    def patience_us(self, number: int) -> int | None:
+        """See `People`. They wait."""
+        return None

@@ -6,6 +6,7 @@ begins the identifying message when nobody was joined in time, and from then on 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.domain import facts as f
@@ -13,8 +14,8 @@ from engine.domain.campaign import AttemptId, CampaignId
 from engine.domain.commands import Dial, Trace
 from engine.domain.values import LegId
 from engine.simulation.desks import Party
-from engine.simulation.fates import SECOND, Fates, Picks
-from engine.simulation.scenario import Scenario
+from engine.simulation.fates import SECOND, People, Picks
+from engine.simulation.scenario import Campaign, Scenario
 
 if TYPE_CHECKING:
     from engine.simulation.world import World
@@ -29,6 +30,9 @@ MARGIN_US = 200_000
 MINUTE = 60 * SECOND
 
 RINGING, WAITING, TALKING, MESSAGE, GONE = range(5)
+
+MakePeople = Callable[[Campaign, int], People]
+"""The people of a campaign on a day (from 0)."""
 
 
 class Call(Party):
@@ -47,7 +51,7 @@ class Call(Party):
         "state",
     )
 
-    def __init__(self, side: Outbound, leg: LegId, fates: Fates, number: int, picks: Picks, cause: int) -> None:
+    def __init__(self, side: Outbound, leg: LegId, fates: People, number: int, picks: Picks, cause: int) -> None:
         super().__init__(leg)
         self._side = side
         self.fates = fates
@@ -78,11 +82,11 @@ class Call(Party):
 class Outbound:
     """All calls of all campaigns of one day."""
 
-    def __init__(self, world: World, scenario: Scenario, seed: int) -> None:
+    def __init__(self, world: World, scenario: Scenario, people: MakePeople) -> None:
         self._world = world
         self._scenario = scenario
-        self._seed = seed
-        self._fates: dict[CampaignId, Fates] = {}
+        self._people = people
+        self._fates: dict[CampaignId, People] = {}
         self._dialled: dict[CampaignId, int] = {}
         self._stalls: tuple[tuple[int, int], ...] = ()
         self._begin = 0
@@ -97,7 +101,7 @@ class Outbound:
         self._past.clear()
         for campaign in self._scenario.campaigns:
             campaign_id = CampaignId(campaign.name)
-            self._fates[campaign_id] = Fates(campaign.calls, day, campaign.name, seed=self._seed)
+            self._fates[campaign_id] = self._people(campaign, day)
             self._dialled[campaign_id] = 0
         stalls = self._scenario.carrier.stalls
         self._stalls = tuple(
@@ -137,12 +141,15 @@ class Outbound:
         world, fates = self._world, call.fates
         now = call.answered_at = world.now
         call.state = WAITING
-        if fates.verdict_us == 0:
-            if fates.called_machine(call.number, call.picks):
+        if fates.called_machine(call.number, call.picks):
+            after = fates.verdict_us(call.number)
+            if after == 0:
                 self._taken_for_machine(call)
                 return
-        elif fates.called_machine(call.number, call.picks):
-            world.agenda.plan(now + fates.verdict_us, self._taken_for_machine, call)
+            world.agenda.plan(now + after, self._taken_for_machine, call)
+        patience = fates.patience_us(call.number)
+        if patience is not None:
+            world.agenda.plan(now + patience, self._lost_patience, call)
         world.agenda.plan(now + self._wait_us, self._nobody_came, call)
         world.report(f.AttemptAnswered(attempt_id=AttemptId(call.leg), at=now))
 
@@ -150,6 +157,13 @@ class Outbound:
         """The detection's verdict, right or wrong; the floor hangs up, or lets the agent go on."""
         if call.state in (WAITING, TALKING, MESSAGE):
             self._world.tell(f.MachineDetected(attempt_id=AttemptId(call.leg)))
+
+    def _lost_patience(self, call: Call) -> None:
+        """A person hangs up before anybody spoke to him or the message did: a live answer, not an abandoned one."""
+        if call.state == WAITING:
+            self._world.tally.live += 1
+            call.state = MESSAGE  # heard nothing of it, but is counted already
+            self.ended(call, 16)
 
     def _nobody_came(self, call: Call) -> None:
         """The dialplan's own timer: the identifying message begins."""

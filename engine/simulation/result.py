@@ -22,6 +22,15 @@ class InboundResult(Value):
     in_time: float | None
 
 
+class RecordedSums(Value):
+    """What really came of the recorded campaign that was played again; `agent_utilisation` as in `Result`."""
+
+    attempts: int
+    live_answers: int
+    abandoned: int
+    agent_utilisation: float | None
+
+
 class Result(Value):
     """One scenario under one pacing, all its days pooled.
 
@@ -45,6 +54,7 @@ class Result(Value):
     connect_delay_s: Delays
     wall_s: float
     inbound: InboundResult | None = None
+    recorded: RecordedSums | None = None
     note: str = ""
 
     def record(self) -> dict[str, object]:
@@ -53,12 +63,14 @@ class Result(Value):
         told["connect_delay_s"] = {"p50": self.connect_delay_s.p50, "p99": self.connect_delay_s.p99}
         if self.inbound is not None:
             told["inbound"] = {"answered": self.inbound.answered, "in_time": self.inbound.in_time}
+        if self.recorded is not None:
+            told["recorded"] = {name: getattr(self.recorded, name) for name in RecordedSums.__annotations__}
         if self.note:
             told["note"] = self.note
         return told
 
 
-KEYS = tuple(name for name in Result.__annotations__ if name not in ("inbound", "note"))
+KEYS = tuple(name for name in Result.__annotations__ if name not in ("inbound", "recorded", "note"))
 
 
 def result(tally: Tally, *, scenario: str, pacing: str, seed: int, wall_s: float) -> Result:

@@ -9,6 +9,7 @@ from time import perf_counter
 
 from engine.floor import Floor
 from engine.simulation.bound import LABEL, bound_of
+from engine.simulation.outbound import MakePeople
 from engine.simulation.pacings import BOUND, Rule, rule
 from engine.simulation.result import Result, reference, result
 from engine.simulation.scenario import Scenario
@@ -21,6 +22,7 @@ def simulate(
     *,
     seed: int = 1,
     days: int = 1,
+    people: MakePeople | None = None,
     settings: Mapping[str, float] | None = None,
     record: Recorder | None = None,
     progress: Callable[[float], None] | None = None,
@@ -29,8 +31,8 @@ def simulate(
 
     `bound` is worked out instead, for one day or many, whatever the seed.
 
-    `settings`: a peer's, by name. `record` is given every fact with its instant (µs). `progress`: the share that is
-    done, about once for each simulated hour.
+    `people`: who is called, instead of people drawn by the seed. `settings`: a peer's, by name. `record` is given every
+    fact with its instant (µs). `progress`: the share that is done, about once for each simulated hour.
 
     :raises UsageError: there is no such pacing, or it has no such settings.
     """
@@ -48,6 +50,7 @@ def simulate(
             mode=chosen.mode,
             governed=chosen.governed,
             days=days,
+            people=people,
             record=record,
             progress=progress,
         )

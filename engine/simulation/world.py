@@ -25,9 +25,9 @@ from engine.simulation.agenda import NEVER, Agenda
 from engine.simulation.book import Book
 from engine.simulation.chance import Dice
 from engine.simulation.desks import Desks, Party
-from engine.simulation.fates import SECOND
+from engine.simulation.fates import SECOND, Fates, People
 from engine.simulation.inbound import NEVER_ENDS_S, Caller, Inbound
-from engine.simulation.outbound import Outbound
+from engine.simulation.outbound import MakePeople, Outbound
 from engine.simulation.scenario import Campaign, Scenario
 from engine.simulation.tally import Tally
 
@@ -54,8 +54,15 @@ class Core(Protocol):
         """When `TimePassed` is wanted next."""
 
 
+def _drawn(seed: int) -> MakePeople:
+    def people(campaign: Campaign, day: int) -> People:
+        return Fates(campaign.calls, day, campaign.name, seed=seed)
+
+    return people
+
+
 class World:
-    """One scenario, played to one floor."""
+    """One scenario, played to one floor. `people`: who is called, instead of people drawn by the seed."""
 
     def __init__(
         self,
@@ -66,6 +73,7 @@ class World:
         mode: Mode = Mode.PREDICTIVE,
         governed: bool = True,
         days: int = 1,
+        people: MakePeople | None = None,
         record: Recorder | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> None:
@@ -83,7 +91,7 @@ class World:
         self._record = record
         self._progress = progress
         self._inbox: deque[AnyFact] = deque()
-        self._outbound = Outbound(self, scenario, seed)
+        self._outbound = Outbound(self, scenario, people or _drawn(seed))
         self._book = Book(self, scenario, days, governed=governed)
         inbound = scenario.inbound
         calls = scenario.campaigns[0].calls
