@@ -32,6 +32,11 @@ class Called(msgspec.Struct):
     began: int = 0
     alerted: bool = False
 
+    def rang(self, message: Message) -> bool:
+        """Whether its Hangup event ends a call that rang, or sounded, and was not picked up."""
+        state = message.get("ChannelStateDesc")
+        return state != "Up" and (self.alerted or state == "Ringing")
+
     def end(self, message: Message, cause: int, at: int) -> tuple[int, int]:
         """(cause, SIP status) out of its Hangup event, which gave `cause` at `at`.
 
@@ -42,7 +47,7 @@ class Called(msgspec.Struct):
         sip = number_in(message, "TechCause", 0)
         if state == "Up":
             return cause, 0
-        alerted = self.alerted or state == "Ringing"
+        alerted = self.rang(message)
         if cause == _NO_ANSWER and self.began and at - self.began >= self.ring_us - _EARLY:
             return (_NO_ANSWER if alerted else _NOTHING_HEARD), 0
         if sip == _REQUEST_TIMEOUT and alerted:

@@ -235,11 +235,12 @@ class Channels:
             return []
         del self.known[leg]
         self.bury(leg)
-        at, cause, sip = _at(message), number_in(message, "Cause", 16), 0
+        at, cause, sip, rang = _at(message), number_in(message, "Cause", 16), 0, None
         if known.called is not None:
+            rang = known.called.rang(message) or None
             cause, sip = known.called.end(message, cause, at)
         interaction_id = self._minting.interaction_of(leg)
-        return [LegEnded(at=at, leg=leg, cause=cause, sip=sip, interaction_id=interaction_id)]
+        return [LegEnded(at=at, leg=leg, cause=cause, sip=sip, rang=rang, interaction_id=interaction_id)]
 
     def _dial_state(self, message: Message) -> list[AnyFact]:
         """Sound from a called line before it is answered: its network lives, also where it never says ringing."""

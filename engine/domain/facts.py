@@ -160,13 +160,15 @@ class LegEnded(Fact):
     """A leg is gone. `cause` is the Q.850 cause; `lost` when Asterisk itself went away or we only found out later.
 
     `sip` is the final SIP status of a call of ours that nobody picked up, 0 where there was none: we gave it up
-    ourselves. Cause 18 tells that nothing at all was heard of the called line, neither ringing nor sound.
+    ourselves. Cause 18 tells that nothing at all was heard of the called line, neither ringing nor sound. `rang`: it
+    did ring, or sounded, before it ended without an answer, so whatever ended it, somebody's telephone may have rung.
     """
 
     leg: LegId
     cause: int = 16
     lost: bool = False
     sip: int = 0
+    rang: bool | None = None
 
 
 class LegJoined(Fact):

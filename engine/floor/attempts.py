@@ -128,7 +128,7 @@ def leg_ended(step: Step, attempt: Attempt, fact: LegEnded) -> None:
     if attempt.state is _S.ENDED:
         free(step, attempt)
     else:
-        outcome = trunks.classify(fact.cause, fact.sip, age_us=step.now - attempt.dialled_at)
+        outcome = trunks.classify(fact.cause, fact.sip, rang=fact.rang, age_us=step.now - attempt.dialled_at)
         unanswered(step, attempt, outcome, fact.cause)
 
 

@@ -73,10 +73,13 @@ def traced(step: Step, fact: facts.AttemptTraced) -> None:
 
 
 def outcome_of(trace: facts.AttemptTraced, policy: CampaignPolicy) -> Outcome:
-    """The outcome of an attempt whose whole life is known from CEL."""
+    """The outcome of an attempt whose life is known from CEL.
+
+    Its end is missing there when Asterisk died with it: who had answered then is no less a live answer.
+    """
     if not trace.dialled:
         return Outcome.NOT_DIALLED
-    if not trace.ended_at:
+    if not trace.ended_at and not trace.answered_at:
         return Outcome.LOST
     if not trace.answered_at:
         return trunks.classify(trace.cause) if trace.cause else Outcome.NETWORK
@@ -86,7 +89,7 @@ def outcome_of(trace: facts.AttemptTraced, policy: CampaignPolicy) -> Outcome:
     in_time = 0 < trace.joined_at <= trace.answered_at + limit
     if in_time and not 0 < trace.message_at < trace.joined_at:
         return Outcome.CONNECTED
-    if trace.message_at or trace.joined_at or trace.ended_at - trace.answered_at >= limit:
+    if trace.message_at or trace.joined_at or not trace.ended_at or trace.ended_at - trace.answered_at >= limit:
         return Outcome.ABANDONED
     return Outcome.HUNG_UP_EARLY
 

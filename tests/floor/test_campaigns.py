@@ -247,6 +247,20 @@ def test_after_blindness_an_unknown_end_is_looked_up_and_never_guessed(office: O
     assert office.outcomes() == [Outcome.ABANDONED]
 
 
+def test_a_telephone_that_rang_is_not_rung_again_at_once_whatever_ended_the_call(office: Office) -> None:
+    office.tell(f.LegEnded(leg=LegId(office.dials[0].attempt_id), cause=0, rang=True))
+    office.tell(f.LegEnded(leg=LegId(office.dials[1].attempt_id), cause=0))
+    assert office.outcomes() == [Outcome.NETWORK, Outcome.TRUNK]
+
+
+def test_who_answered_before_asterisk_died_is_a_live_answer_all_the_same(office: Office) -> None:
+    dial = office.dials[0]
+    office.tell(f.AsteriskLost())
+    office.see(*(SeenLeg(leg=leg, place="idle") for leg in office.floor.state.legs))
+    office.tell(f.AttemptTraced(attempt_id=dial.attempt_id, dialled=True, answered_at=office.now))
+    assert office.outcomes() == [Outcome.ABANDONED]
+
+
 def test_what_nobody_can_tell_is_quarantined_after_a_minute(office: Office) -> None:
     office.tell(f.AsteriskLost())
     office.see(*(SeenLeg(leg=leg, place="idle") for leg in office.floor.state.legs))

@@ -50,7 +50,7 @@ MESSAGE_S = 2.0
 Places = Mapping[Any, tuple[str, int]]
 """Host and port of each carrier beside the simulated network, by trunk."""
 NEVER_REACHED = frozenset({Outcome.REFUSED, Outcome.NOT_DIALLED})
-
+NOBODY_CALLED = NEVER_REACHED | {Outcome.TRUNK}
 MAY_HAVE_REACHED = frozenset({Outcome.TRUNK, Outcome.LOST})
 
 
@@ -149,7 +149,7 @@ class CampaignHall:
         """Every number of the list was dialled, and every attempt has its outcome."""
         return await self.until(
             lambda rows: (
-                {row.number for row in rows if row.outcome not in NEVER_REACHED} >= set(self.numbers)
+                {row.number for row in rows if row.outcome not in NOBODY_CALLED} >= set(self.numbers)
                 and all(row.outcome for row in rows)
             ),
             within_s,
