@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
+from engine.domain.campaign import CampaignState
 from engine.main import logs
 from engine.main.demo.run import Demo
 from engine.main.demo.screen import CALLS, Screen
@@ -32,7 +33,7 @@ class Sitting(Demo):
         callers = [call for call in state.interactions.values() if call.attempt_id is None]
         talks = sum(call.attempt_id is not None for call in state.interactions.values())
         looks = (min(len(callers), CALLS), min(talks, 4), len({call.state for call in callers}))
-        if looks > self.best:
+        if looks > self.best and any(each.state is CampaignState.RUNNING for each in state.campaigns.values()):
             self.best = looks
             camera = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
             camera.print(screen.picture(title))

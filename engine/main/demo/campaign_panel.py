@@ -81,6 +81,8 @@ def _rows(state: FloorState, campaign: Campaign, report: CampaignReport | None) 
 def _crew(state: FloorState) -> Table:
     """Each of them, in the colour of what he does."""
     grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(2 * ABREAST):
+        grid.add_column(no_wrap=True)
     cells: list[Text] = []
     for agent in filter(serves, state.agents.values()):
         word, colour = _SHOWN.get(agent.state, (str(agent.state), ""))
@@ -94,8 +96,8 @@ def _crew(state: FloorState) -> Table:
 def _pace(live: CampaignLive) -> str:
     """Why as many calls as there are, and not one more."""
     words = [live.says]
-    if "risk" in live.figures:
-        words.append(f"({live.figures['risk']:.1%} of {live.figures['price']:.1%})")
+    if live.reason and "risk" in live.figures:
+        words.append(f"(risk {live.figures['risk']:.1%}, price {live.figures['price']:.1%})")
     return " ".join(words) + (f"; {live.rule_says}" if live.rule_says else "")
 
 

@@ -65,7 +65,7 @@ CALLERS_QUEUE = QueuePolicy(
     wrap_up_s=WRAP_UP_S,
 )
 SKILLS = ("sales", "support", "outreach")
-_NAMES = ("Katherine Johnson", "王芳", "Hedy Lamarr", "刘洋", "Claude Shannon", "陈静", "Emmy Noether", "赵敏")
+_NAMES = ("Joan Clarke", "王芳", "Hedy Lamarr", "刘洋", "Emmy Noether", "陈静", "Ida Rhodes", "赵敏")
 
 
 def outbound_agents(count: int) -> tuple[AgentProfile, ...]:
