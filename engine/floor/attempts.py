@@ -31,6 +31,11 @@ _TRUNK_IS_WELL = frozenset(Outcome) - {
     Outcome.LOST,
 }
 
+_LEAD_IS_FREE = frozenset({Outcome.TRUNK, Outcome.NOT_DIALLED})
+"""Nobody's telephone rang: the lead may be called again at once, so a list that was empty is none any more."""
+TOLD = SECOND
+"""So long after an outcome the store has it, and gives the lead out again."""
+
 
 def begin(step: Step, attempt: Attempt, campaign: Campaign) -> None:
     """A number is being dialled from now on."""
@@ -167,6 +172,8 @@ def end(
     campaign = step.state.campaigns[attempt.campaign_id]
     campaign.ringing.pop(attempt.id, None)
     campaign.answered.pop(attempt.id, None)
+    if outcome in _LEAD_IS_FREE:
+        campaign.claim_at = min(campaign.claim_at, step.now + TOLD)
     _count(step, campaign, attempt, outcome, was)
     _judge_trunk(step, attempt, well=outcome in _TRUNK_IS_WELL, ill=outcome is Outcome.TRUNK)
     step.publish(
