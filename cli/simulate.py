@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.interaction import From, To
 from cli.output import Column, Record, emit, percent, say, show_table
 from cli.shell import Json, examples, quiet
 from engine.errors import Conflict, UsageError
 
 if TYPE_CHECKING:
     from engine.simulation import Scenario
+    from engine.simulation.record import Record as Recording
     from engine.simulation.result import Result
 
 
@@ -39,12 +41,28 @@ COLUMNS = (
 
 
 def simulate(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.toml", help="See docs/simulation.md.")],
+    scenario: Annotated[
+        Path | None, typer.Argument(metavar="SCENARIO.toml", help="See docs/simulation.md.", show_default=False)
+    ] = None,
     pacing: Annotated[str, typer.Option(metavar="NAME|all", help="Ours, a peer's, bound, or all.")] = "predictive",
     seed: Annotated[int, typer.Option(min=0, help="The same seed brings the same people under each pacing.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=366, help="Days in a row, judged together.")] = 1,
     journal: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep the facts there, for `callwright replay`.")
+    ] = None,
+    replay: Annotated[
+        str, typer.Option(metavar="CAMPAIGN", help="Play a recorded campaign again instead of a scenario.")
+    ] = "",
+    start: From = "",
+    end: To = "",
+    day: Annotated[str, typer.Option(metavar="DAY", help="Of the record only this day, such as 2026-11-22.")] = "",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Otherwise than recorded: agents (=12, =+5), cap, lines, calls_per_second, connect_limit_s.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -54,46 +72,101 @@ def simulate(
     predictive, progressive, the peers' (ratio, vicidial-hard, vicidial-average, vicidial-tapered, omnileads, issabel,
     issabel-overcommit, impact, erlang-b), and bound, the optimum of the exponential model.
 
+    With --replay the people and agents are those of a recorded campaign; --set plays it at other settings.
+
     With --json one object a line, one for each pacing.
     """
-    from engine.simulation import load
-    from engine.simulation.pacings import NAMES, OURS, rule
+    from engine.simulation.pacings import NAMES, rule
 
     quiet()
     if pacing not in (*NAMES, "all"):
         rule(pacing)  # says which names there are
-    if journal is not None and pacing not in OURS:
-        mend = "Choose predictive or progressive."
-        raise UsageError("a journal is kept of one of our own pacings", where="--journal", mend=mend)
-    whole = load(scenario)
+    if replay:
+        _refuse("--replay", {"SCENARIO.toml": scenario, "--days": days > 1, "--journal": journal})
+        run = _of_record(_recording(replay, start or day, end or day), changes or (), seed)
+    else:
+        _refuse("a scenario", {"--from": start, "--to": end, "--day": day, "--set": changes})
+        run = _of_scenario(scenario, pacing, seed, days, journal)
     rows: list[Record] = []
     for name in NAMES if pacing == "all" else (pacing,):
-        row = _run(whole, name, seed, days, journal).record()
+        with _Progress(name) as progress:
+            row = run(name, progress.show).record()
         rows.append(row)
         if as_json:
             emit(row)
     if not as_json:
-        show_table(COLUMNS, rows, empty="")
-        for row in rows:
-            if row.get("note"):
-                say(f"{row['pacing']}: {row['note']}")
+        _show(rows)
 
 
-def _run(scenario: Scenario, pacing: str, seed: int, days: int, journal: Path | None) -> Result:
+Show = Callable[[float], None]
+Run = Callable[[str, Show], "Result"]
+"""Plays one pacing."""
+
+
+def _refuse(beside: str, given: dict[str, object]) -> None:
+    """Options that mean nothing beside another are no slip to be passed over."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{name} means nothing with {beside}", where=name, mend="Leave one of them out.")
+
+
+def _recording(campaign_id: str, start: str, end: str) -> Recording:
+    from cli.recorded import recorded
+    from engine.simulation.record import Record as Recording
+
+    return Recording(recorded(campaign_id, start, end))
+
+
+def _of_record(record: Recording, changes: Sequence[str], seed: int) -> Run:
+    from engine.simulation.changes import parse_changes
+    from engine.simulation.record import replay
+
+    wanted = parse_changes(changes)
+    return lambda pacing, show: replay(record, pacing, changes=wanted, seed=seed, progress=show)
+
+
+def _of_scenario(scenario: Path | None, pacing: str, seed: int, days: int, journal: Path | None) -> Run:
+    from engine.simulation import load
+    from engine.simulation.pacings import OURS
     from engine.simulation.run import simulate as run
 
-    with _Progress(pacing) as progress:
-        if journal is None:
-            return run(scenario, pacing, seed=seed, days=days, progress=progress.show)
-        from engine.store.journal import Journal
+    if scenario is None:
+        mend = "Name a scenario file, or a recorded campaign with --replay CAMPAIGN."
+        raise UsageError("there is nothing to simulate", where="SCENARIO.toml", mend=mend)
+    if journal is not None and pacing not in OURS:
+        mend = "Choose predictive or progressive."
+        raise UsageError("a journal is kept of one of our own pacings", where="--journal", mend=mend)
+    whole = load(scenario)
+    if journal is None:
+        return lambda name, show: run(whole, name, seed=seed, days=days, progress=show)
+    return lambda name, show: _kept(whole, name, seed, days, journal, show)
 
-        if journal.exists() and any(journal.iterdir()):
-            raise Conflict("the folder is not empty", where=str(journal), mend="Name a new one.")
-        kept = Journal.open(journal, seed=f"simulation-{seed}", engine="simulation")
-        try:
-            return run(scenario, pacing, seed=seed, days=days, progress=progress.show, record=kept.append)
-        finally:
-            kept.close()
+
+def _kept(scenario: Scenario, pacing: str, seed: int, days: int, journal: Path, show: Show) -> Result:
+    from engine.simulation.run import simulate as run
+    from engine.store.journal import Journal
+
+    if journal.exists() and any(journal.iterdir()):
+        raise Conflict("the folder is not empty", where=str(journal), mend="Name a new one.")
+    kept = Journal.open(journal, seed=f"simulation-{seed}", engine="simulation")
+    try:
+        return run(scenario, pacing, seed=seed, days=days, progress=show, record=kept.append)
+    finally:
+        kept.close()
+
+
+def _show(rows: list[Record]) -> None:
+    recorded = rows[0].get("recorded")
+    shown = rows
+    if isinstance(recorded, dict):
+        live = recorded["live_answers"]
+        nothing = dict.fromkeys(rows[0])
+        rate = recorded["abandoned"] / live if live else None
+        shown = [{**nothing, **recorded, "pacing": "(as recorded)", "abandon_rate": rate}, *rows]
+    show_table(COLUMNS, shown, empty="")
+    for row in rows:
+        if row.get("note"):
+            say(f"{row['pacing']}: {row['note']}")
 
 
 class _Progress:
@@ -121,4 +194,5 @@ EXAMPLE = examples(
     "callwright simulate scenario.toml",
     "callwright simulate scenario.toml --pacing all --json",
     "callwright simulate scenario.toml --pacing progressive --days 5 --seed 7",
+    "callwright simulate --replay spring --day 2026-11-22 --set agents=+5 --set cap=0.02",
 )
