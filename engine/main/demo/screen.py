@@ -34,8 +34,9 @@ _COLOUR = {
 _PHASE_COLOUR = {"in-flow": "blue", "waiting": "yellow", "offered": "yellow", "talking": "cyan", "wrap-up": "magenta"}
 
 
-CALLS = 6
-"""So many of the latest callers are shown: all fits on a screen of 27 lines."""
+CALLS, FEW_CALLS = 6, 2
+"""So many of the latest callers are shown, fewer on a low terminal: with all of them the picture has `LINES` lines."""
+LINES = 28
 
 
 class Screen:
@@ -127,11 +128,17 @@ class Screen:
             )
         return table
 
+    def _room(self) -> int:
+        """How many callers fit on this terminal."""
+        if self._live is None:
+            return CALLS
+        return max(FEW_CALLS, min(CALLS, self._console.height - (LINES - CALLS) - 1))
+
     def _calls(self) -> Table:
         table = Table("Call", "where", "queue", "with", "for", expand=True, box=None)
         state = self._engine.floor.state
         callers = [each for each in state.interactions.values() if each.attempt_id is None]
-        for interaction in callers[-CALLS:]:
+        for interaction in callers[-self._room() :]:
             agent = state.agents.get(interaction.agent_id) if interaction.agent_id else None
             table.add_row(
                 f"…{interaction.id[-6:]}",
