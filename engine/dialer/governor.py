@@ -193,24 +193,27 @@ def _tightest(budgets: tuple[Budget, ...], book: Book, others_at_risk: int) -> t
     return found or (0, "no-budget", {})
 
 
-def allowance(*, budgets: tuple[Budget, ...], book: Book) -> float:
+def allowance(*, budgets: tuple[Budget, ...], book: Book, at_risk: int = 0) -> float:
     """The share of further live answers that may still be dropped, 0 to the cap: what the tightest budget leaves.
 
     With a forecast it is what is left for the rest of the window, over 80 % of that rest. Without one it is a steady
     share: what `LOOK_AHEAD` more answers would bear, over them. So a campaign that has dropped much is told less, and
     earns it back; one without any proof yet is told some 2 % of 3. 0.0 without a budget or a reading.
 
+    `at_risk`: calls in flight beyond the free agents. `grant` will always want so many drops unspent; who plans to
+    spend them finds himself with one call per free agent when the window nears its end.
+
     It tells the pacing what to aim at and says nothing of when: `grant` alone says what may be dialled, and looks at
     the book's age.
     """
-    return min((_share(budget, book.standing(budget)) for budget in budgets), default=0.0)
+    return min((_share(budget, book.standing(budget), at_risk) for budget in budgets), default=0.0)
 
 
-def _share(budget: Budget, standing: Standing | None) -> float:
+def _share(budget: Budget, standing: Standing | None, at_risk: int) -> float:
     if standing is None:
         return 0.0
     rest = standing.at_end - standing.answers or LOOK_AHEAD
-    left = largest_drops(standing.answers + rest, budget.cap) - standing.drops
+    left = largest_drops(standing.answers + rest, budget.cap) - standing.drops - at_risk
     return min(max(left / rest, 0.0), max(budget.cap, 0.0))
 
 

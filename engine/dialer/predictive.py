@@ -18,7 +18,7 @@ from engine.dialer.poisson_binomial import Balance, ExactBalance, Floats, Normal
 from engine.domain.campaign import CampaignPolicy
 
 WARM_UP_DIALS = 10
-AIM = 0.9
+AIM = 1.0
 """The share of what may be abandoned that the price aims at."""
 _SMALL_TEAM = 20
 _SMALL_VARIANCE = 3.0

@@ -136,7 +136,11 @@ def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
         paused=len(crew.since[AgentState.NOT_READY]),
         lines=min(trunks.room(tokens, campaign.tokens, step.now), _room_of_trunks(step, campaign)),
         inbound_rate=inbound + (_rival_rate(step, campaign) if len(step.state.campaigns) > 1 else 0.0),
-        allowance=governor.allowance(budgets=campaign.policy.budgets, book=campaign.book),
+        allowance=governor.allowance(
+            budgets=campaign.policy.budgets,
+            book=campaign.book,
+            at_risk=max(0, len(campaign.ringing) + len(waiting) - free),
+        ),
     )
 
 
