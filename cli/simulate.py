@@ -83,6 +83,8 @@ def simulate(
         rule(pacing)  # says which names there are
     if replay:
         _refuse("--replay", {"SCENARIO.toml": scenario, "--days": days > 1, "--journal": journal})
+        if day:
+            _refuse("--day", {"--from": start, "--to": end})
         run = _of_record(_recording(replay, start or day, end or day), changes or (), seed)
     else:
         _refuse("a scenario", {"--from": start, "--to": end, "--day": day, "--set": changes})

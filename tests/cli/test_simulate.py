@@ -1,15 +1,21 @@
-"""`callwright simulate`: one object a pacing, a table for people, a journal that replays, mistakes in plain words."""
+"""`callwright simulate`: one object a pacing, a table for people, a journal that replays, a recorded campaign played
+again, mistakes in plain words.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from engine.simulation.pacings import NAMES
+from engine.store.database import open_database
 from tests.cli import keys
 from tests.cli.conftest import Callwright
+from tests.contract.recorded_day import keep
+from tests.simulation.studio import Played, play, scenario
 
 SCENARIO = """
 name = "short"
@@ -86,3 +92,92 @@ def test_a_wrong_key_is_named(callwright: Callwright, file: Path) -> None:
     assert (told.code, told.error["error_id"]) == (2, "config")
     assert told.error["where"] == f"{file}: calls.wrap_up_s"
     assert "wrap_s" in told.error["mend"]
+
+
+# --- a recorded campaign ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def played() -> Played:
+    return play(scenario(hours=0.25, warmup=0, count="[[0, 5]]"), "progressive")
+
+
+@pytest.fixture
+def small(callwright: Callwright, data: Path, played: Played) -> str:
+    """A campaign in the store with a quarter of an hour behind it, on 2026-01-05 from 8:00 on."""
+    callwright("queue", "add", "outbound")
+    assert callwright("campaign", "create", "small", "--queue", "outbound", "--cap", "0.03").code == 0
+
+    async def fill() -> None:
+        database = open_database(f"sqlite:///{data}/callwright.db")
+        await keep(database, played)
+        await database.close()
+
+    asyncio.run(fill())
+    return "small"
+
+
+def test_a_recorded_campaign_is_played_again(callwright: Callwright, small: str) -> None:
+    told = callwright("simulate", "--replay", small, "--pacing", "progressive", "--json")
+    assert told.code == 0, told.err
+    keys.check("simulate-replay", {key: value for key, value in told.json.items() if key != "note"})
+    recorded = told.json["recorded"]
+    assert recorded.keys() == {"attempts", "live_answers", "abandoned", "agent_utilisation"}
+    assert told.json["attempts"] == pytest.approx(recorded["attempts"], rel=0.05)
+    assert told.json["agent_utilisation"] == pytest.approx(recorded["agent_utilisation"], abs=0.02)
+    more = callwright("simulate", "--replay", small, "--pacing", "progressive", "--set", "agents=+5", "--json").json
+    assert more["recorded"] == recorded
+    assert more["attempts"] > 1.5 * recorded["attempts"]
+    assert "beyond the record" in more["note"]
+    table = callwright("simulate", "--replay", small, "--pacing", "progressive")
+    assert "(as recorded)" in table.out
+    assert table.code == 0
+
+
+def test_a_part_of_the_record_is_played(callwright: Callwright, small: str) -> None:
+    def attempts(*when: str) -> int:
+        told = callwright("simulate", "--replay", small, "--pacing", "ratio", *when, "--json")
+        assert told.code == 0, told.err
+        count: int = told.json["recorded"]["attempts"]
+        return count
+
+    whole = attempts("--day", "2026-01-05")
+    assert whole == attempts("--from", "2026-01-05")
+    assert 0 < attempts("--from", "2026-01-05T08:05", "--to", "2026-01-05T08:10") < whole / 2
+    other = callwright("simulate", "--replay", small, "--day", "2026-01-06", "--json")
+    assert (other.code, other.error["error_id"]) == (3, "record-too-thin")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error_id"),
+    [
+        (["--replay", "nobody"], 3, "not-found"),
+        (["--replay", "small", "--set", "agent=1"], 2, "usage"),
+        (["--replay", "small", "--set", "agents=0"], 2, "usage"),
+        (["--replay", "small", "--days", "2"], 2, "usage"),
+        (["--replay", "small", "--day", "2026-01-05", "--to", "2026-01-05"], 2, "usage"),
+        (["--replay", "small", "--day", "soon"], 2, "usage"),
+        (["--replay", "small", "--from", "2026-01-06", "--to", "2026-01-05"], 2, "usage"),
+        (["--replay", "small", "some.toml"], 2, "usage"),
+        (["some.toml", "--set", "agents=1"], 2, "usage"),
+        ([], 2, "usage"),
+    ],
+)
+def test_what_cannot_be_played_again_is_told(
+    callwright: Callwright, small: str, arguments: list[str], code: int, error_id: str
+) -> None:
+    told = callwright("simulate", *arguments, "--json")
+    assert (told.code, told.error["error_id"]) == (code, error_id)
+    assert told.error["mend"]
+    assert not told.out
+
+
+def test_without_a_database_nothing_is_played_again(callwright: Callwright) -> None:
+    told = callwright("simulate", "--replay", "small", "--json")
+    assert (told.code, told.error["error_id"]) == (3, "not-found")
+
+
+def test_the_help_tells_of_replaying(callwright: Callwright) -> None:
+    told = callwright("simulate", "--help")
+    assert told.code == 0
+    assert all(option in told.out for option in ("--replay CAMPAIGN", "--set KEY=VALUE", "--from", "--to", "--day"))
