@@ -270,7 +270,8 @@ class Channels:
         if known is None:
             return []
         if known.called is not None and not known.channel:
-            return self.dial_failed(AttemptId(leg), "Asterisk could not begin the call: is the trunk applied to it?")
+            why = "Asterisk could not begin the call: is the trunk applied to it?"
+            return [DialFailed(attempt_id=AttemptId(leg), reason=why)]  # not forgotten: see Telephony
         return self.ring_failed(leg, known.rung_agent) if known.rung_agent is not None else []
 
     def dial_failed(self, attempt_id: AttemptId, reason: str) -> list[AnyFact]:

@@ -56,6 +56,8 @@ BRIDGE_S = 10.0
 RING_S = 3.0
 """Beyond the ringing itself, and so longer than the floor waits. Asterisk only queues an Originate, but when it is slow
 to say so the phone rings all the same: to take that for a failure would pause the agent, and then hang up on him."""
+OVERTAKEN_S = 1.0
+"""A call that is refused in its first millisecond: the OriginateResponse may come before the channel's own events."""
 AGAIN_S = 0.1
 """Least pause between two comparisons: whoever sends what asks for one, again and again, gets ten a second at most. One
 that took longer is followed by a pause as long: an Asterisk that is slow is not made slower by being looked at."""
@@ -241,7 +243,17 @@ class Telephony:
         elif self._meanwhile is not None:
             self._meanwhile.note(message, facts)
         for fact in facts:
-            self._sink.put(fact)
+            if isinstance(fact, DialFailed):
+                asyncio.get_running_loop().call_later(OVERTAKEN_S, self._not_dialled, fact)
+            else:
+                self._sink.put(fact)
+
+    def _not_dialled(self, fact: DialFailed) -> None:
+        """No channel came after all."""
+        known = self.channels.known.get(LegId(fact.attempt_id))
+        if known is not None and not known.channel:
+            for each in self.channels.dial_failed(fact.attempt_id, fact.reason):
+                self._sink.put(each)
 
     def _ignore(self, message: Message) -> None:
         """The action link asked for no events."""
