@@ -68,7 +68,16 @@ class Options(TypedDict, total=False):
     calls_per_second: Annotated[float, typer.Option(help="New calls per second; 0 for no limit.")]
     ratio: Annotated[float, typer.Option(help="Lines per free agent in power mode.")]
     answer_rate: Annotated[float, typer.Option(help="The share of calls believed to be answered, at the beginning.")]
-    forecast_answers: Annotated[int, typer.Option(help="Live answers expected over the whole run; 0 if unknown.")]
+    forecast_answers: Annotated[
+        int, typer.Option(help="Live answers expected before the shortest window ends; 0: by --schedule and the list.")
+    ]
+    schedule: Annotated[
+        list[str],
+        typer.Option(
+            metavar="'DAYS FROM-TO'",
+            help="When it is meant to work, in its time zone: what is still to come today is forecast from it.",
+        ),
+    ]
     preview_s: Annotated[float, typer.Option(help="Seconds an agent may look at a lead in preview mode.")]
     wrap_up_s: Annotated[float, typer.Option(help="Seconds of wrap-up; those of the queue if not given.")]
     message: Annotated[str, typer.Option(help="The sound that says who called when no agent comes in time.")]
@@ -94,6 +103,7 @@ def changes(given: Mapping[str, Any]) -> dict[str, Callable[[Record], Any]]:
             "of_seller",
             "message",
             "hours",
+            "schedule",
             "daily_cap",
             "interval_s",
             "retry",
@@ -108,6 +118,8 @@ def changes(given: Mapping[str, Any]) -> dict[str, Callable[[Record], Any]]:
     if given.keys() & {"hours", "daily_cap", "interval_s"}:
         spans = spans_of(given.get("hours", ()))
         made["rules"] = lambda was: _rules(was["rules"], spans, given)
+    if "schedule" in given:
+        made["schedule"] = _always(spans_of(given["schedule"], "--schedule"))
     if "retry" in given:
         delays = _delays(given["retry"])
         made["retry_s"] = lambda was: {**was["retry_s"], **delays}
@@ -124,8 +136,8 @@ def fresh() -> Record:
     return {name: plain(value) for name, value in fields.items()}
 
 
-def spans_of(texts: Sequence[str]) -> list[Record]:
-    """The spans of `--hours`: `mon-fri 9-20`, also with minutes.
+def spans_of(texts: Sequence[str], option: str = "--hours") -> list[Record]:
+    """The spans of an option: `mon-fri 9-20`, also with minutes.
 
     Raises:
         UsageError: one is not of that shape.
@@ -138,7 +150,7 @@ def spans_of(texts: Sequence[str]) -> list[Record]:
         try:
             spans = parse_span(f"{days} " + _TIME.sub(r"\1:00", times))
         except ValueError as wrong:
-            raise UsageError(f"`{text}`: {wrong}", where="--hours", mend="write e.g. 'mon-fri 9-20'") from None
+            raise UsageError(f"`{text}`: {wrong}", where=option, mend="write e.g. 'mon-fri 9-20'") from None
         found += [plain(span) for span in spans]
     return found
 

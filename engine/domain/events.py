@@ -173,8 +173,8 @@ class AttemptBegun(Event):
 class AttemptEnded(Event):
     """An attempt has its one outcome, which nothing changes any more. Instants are µs, 0 when it did not happen.
 
-    An answered attempt ends when its outcome is sure, not when the talk is over. `wait_us`: from the answer to the
-    agent. `cause` is Q.850.
+    One that was joined to an agent ends with its line, for until then it may turn out to be a machine. `wait_us`: from
+    the answer to the agent. `cause` is Q.850.
     """
 
     attempt_id: AttemptId

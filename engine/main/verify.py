@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from engine.domain.agent import AgentState
+from engine.domain.campaign import AttemptId
 from engine.domain.facts import SeenLeg
 from engine.domain.interaction import InteractionState
 from engine.domain.values import AgentId, LegId, LegMode, Value
@@ -104,7 +105,7 @@ def against_asterisk(state: FloorState, legs: Iterable[SeenLeg]) -> list[Finding
 
 def _channels(state: FloorState, truth: Mapping[LegId, SeenLeg]) -> Iterable[Finding]:
     for leg, seen in truth.items():
-        if leg not in state.legs and leg not in state.attempts and seen.place not in PHONE_PLACES:
+        if leg not in state.legs and AttemptId(leg) not in state.attempts and seen.place not in PHONE_PLACES:
             yield Finding(code="stray-channel", ids=(leg,), belief="no such leg", truth=f"a channel in {seen.place}")
     for leg, known in state.legs.items():
         if leg in truth:

@@ -17,8 +17,10 @@ from engine.domain.attempt import Outcome
 from engine.domain.campaign import CampaignPolicy, Tally, Window
 from engine.store.campaigns import Standing, standing
 from engine.store.database import Database
+from engine.store.forecast import answers_to_come, start_of_day
+from engine.store.leads import LeadState, is_in
 from engine.store.outcomes import HOUR_US
-from engine.store.tables import LIVE, DialAttempt, LiveAnswersHour, table
+from engine.store.tables import LIVE, DialAttempt, Lead, LiveAnswersHour, table
 from engine.store.timezones import keep_zones
 
 DAY_US = 24 * HOUR_US
@@ -26,6 +28,9 @@ THIRTY_DAYS_US = 30 * DAY_US
 
 _ATTEMPT = table(DialAttempt)
 _HOUR = table(LiveAnswersHour)
+_LEAD = table(Lead)
+MOST_COUNTED = 20_000
+"""So many waiting leads are more than any day needs: further ones are not counted."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -74,10 +79,32 @@ def _tallies(connection: Connection, policy: CampaignPolicy, campaign: Standing,
         whose = ("seller", policy.seller) if budget.of_seller else own
         periods.append((whose, begin_of(budget.window, now, begun_us, _zone(campaign))))
     (run, _), *sums = _since(connection, periods)
-    left = max(0, policy.forecast_answers - run)
+    left = max(0, policy.forecast_answers - run) or _by_schedule(connection, policy, campaign, now)
     return tuple(
         Tally(window=budget.window, of_seller=budget.of_seller, answers=answers, drops=drops, forecast=left)
         for budget, (answers, drops) in zip(policy.budgets, sums, strict=True)
+    )
+
+
+def _by_schedule(connection: Connection, policy: CampaignPolicy, campaign: Standing, now: int) -> int:
+    """Return the live answers still expected today, by the campaign's schedule and list; 0 where it has no schedule."""
+    if policy.forecast_answers or not campaign.terms.schedule:
+        return 0
+    zone = ZoneInfo(_zone(campaign))
+    since = max(start_of_day(zone, now), campaign.begun_us or 0)
+    [(answers, _)] = _since(connection, [(("campaign_id", policy.id), since)])
+    mine = (_ATTEMPT.c.campaign_id == policy.id, _ATTEMPT.c.intent_us >= since)
+    attempts = connection.execute(select(func.count()).select_from(_ATTEMPT).where(*mine)).scalar_one()
+    waits = select(_LEAD.c.id).where(_LEAD.c.campaign_id == policy.id, is_in(LeadState.NEW)).limit(MOST_COUNTED)
+    waiting = connection.execute(select(func.count()).select_from(waits.subquery())).scalar_one()
+    return answers_to_come(
+        campaign.terms.schedule,
+        zone,
+        now,
+        since=since,
+        answers=answers,
+        attempts=attempts,
+        waiting=waiting,
     )
 
 

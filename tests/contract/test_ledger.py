@@ -14,6 +14,7 @@ from engine.dialer.law import IntervalRule, Rules
 from engine.domain.attempt import Outcome
 from engine.domain.campaign import AttemptId, Budget, CampaignId, CampaignState, Tally, Window
 from engine.domain.events import CampaignMoved, PersonOptedOut, TrunkMoved
+from engine.domain.flow import OpenSpan
 from engine.errors import NotFound, StoreUnavailable
 from engine.store.campaigns import CampaignTerms
 from engine.store.database import Database
@@ -325,3 +326,18 @@ async def test_what_campaigns_and_trunks_did_is_kept_in_spans(desk: Desk) -> Non
 def test_the_interval_of_the_rules_is_the_shortest_recycling() -> None:
     rules = Rules(intervals=(IntervalRule(id="a", seconds=10.0), IntervalRule(id="b", seconds=30.0)))
     assert CampaignTerms(rules=rules).min_interval_us == 30_000_000
+
+
+async def test_without_a_forecast_the_schedule_and_the_list_give_one(database: Database, tmp_path: Path) -> None:
+    terms = CampaignTerms(schedule=(OpenSpan(weekdays=tuple(range(7)), start=0, end=24 * 60),))
+    desk = await open_desk(database, tmp_path, terms)
+    await desk.load(*(new_york(n) for n in range(1, 81)))
+    await desk.tell(
+        CampaignMoved(at=NOON - HOUR, campaign_id=SPRING, old=CampaignState.STOPPED, new=CampaignState.RUNNING)
+    )
+    for lead in (await desk.leads.claim(SPRING, 60, NOON)).leads:
+        await desk.ledger.intend(dial(lead), NOON)
+        await desk.end(lead, Outcome.CONNECTED, NOON + MINUTE)
+    [tally, *_] = await desk.budgets.tallies(POLICY, NOON + HOUR)
+    assert tally.answers == 60
+    assert 0 < tally.forecast <= 20, "twenty leads are left"

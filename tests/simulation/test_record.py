@@ -236,7 +236,7 @@ def test_agents_become_steps() -> None:
 def test_nights_are_cut() -> None:
     found = presence(24 * 60, [span(ANN, 0, 60), span(ANN, 20 * 60, 24 * 60)])
     gap = LONGEST_GAP_US / MINUTE
-    assert found.steps == ((0, 1), (60, 0), (60 + gap, 1))
+    assert list(found.steps) == [(0, 1), (60, 0), (60 + gap, 1)]
     assert found.length_us == (5 * 60 + gap) * MINUTE
     assert found.staffed_us == 5 * 60 * MINUTE
 
