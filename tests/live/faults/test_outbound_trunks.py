@@ -35,7 +35,7 @@ def moved(hall: CampaignHall) -> list[tuple[float, str]]:
 
 @pytest.mark.parametrize("answers", DEAD.values(), ids=DEAD.keys())
 async def test_a_dead_trunk_is_left_for_the_next_and_burns_no_lead(count: Count, answers: Steps) -> None:
-    many = count(10, 100)
+    many = count(24, 100)  # more than are dialled before the breaker opens
     numbers = people(many, ring_s=1.0, talk_s=1.0)
     async with SipCarrier() as carrier:
         carrier.otherwise = answers
