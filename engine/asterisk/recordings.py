@@ -53,6 +53,10 @@ class Pace(msgspec.Struct, frozen=True):
     sweep: float = 600.0
 
 
+MAGIC = b"RIFF"
+USUAL_RATE = 8_000
+
+
 class RecordingUnreadable(CallwrightError):
     """A one-way recording is no WAV file of one channel with 16 bits, or the two do not fit together."""
 
@@ -239,6 +243,7 @@ def finish(folder: Path, name: str) -> None:
     """Make the stereo file of one recording and remove its one-way files. Belongs in a thread.
 
     Both directions begin together; the shorter one is followed by silence. A direction that is missing is silence.
+    Where nothing was recorded at all, as with somebody whom nobody was joined to, nothing is left.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; nothing was changed.
@@ -246,7 +251,9 @@ def finish(folder: Path, name: str) -> None:
     """
     whole = folder / f"{name}.wav"
     sides = _sides(folder, name)
-    if sides and not _is_stereo(whole):  # else a kill came after the renaming: only cleaning up is left
+    if not any(side.frames for side in sides) and not _is_stereo(whole):
+        whole.unlink(missing_ok=True)
+    elif not _is_stereo(whole):  # else a kill came after the renaming: only cleaning up is left
         _write_stereo(folder / f"{name}{DRAFT}", whole, sides)
     for side in SIDES:
         (folder / f"{name}{side}").unlink(missing_ok=True)
@@ -320,8 +327,10 @@ def _side(path: Path) -> _Side | None:
     try:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
-            if found.st_size < HEADER_BYTES:
-                return _Side(path, found.st_size, 8000, complete=False, touched=found.st_mtime)
+            unwritten = _Side(path, found.st_size, USUAL_RATE, complete=False, touched=found.st_mtime)
+            if found.st_size < HEADER_BYTES or file.read(len(MAGIC)) != MAGIC:
+                return unwritten  # its recorder has not begun: it does with the first sound
+            file.seek(0)
             with wave.open(file) as sound:
                 shape = (sound.getnchannels(), sound.getsampwidth())
                 promised, rate = sound.getnframes(), sound.getframerate()

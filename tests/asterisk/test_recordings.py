@@ -80,7 +80,7 @@ async def until_stereo(path: Path) -> None:
 SAMPLES = st.lists(st.integers(-32768, 32767), max_size=50)
 
 
-@given(left=SAMPLES, right=SAMPLES)
+@given(left=SAMPLES.filter(bool), right=SAMPLES)
 def test_left_is_the_caller_and_the_shorter_side_ends_in_silence(
     tmp_path_factory: pytest.TempPathFactory, left: list[int], right: list[int]
 ) -> None:
@@ -90,6 +90,25 @@ def test_left_is_the_caller_and_the_shorter_side_ends_in_silence(
     length = max(len(left), len(right))
     assert read(folder / f"{NAME}.wav") == (left + [0] * (length - len(left)), right + [0] * (length - len(right)))
     assert os.listdir(folder) == [f"{NAME}.wav"]
+
+
+def test_of_somebody_whom_nobody_was_joined_to_nothing_is_left(tmp_path: Path) -> None:
+    both(tmp_path, [], [])
+    finish(tmp_path, NAME)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_recorder_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
+    for ending in ("-in.wav", "-out.wav"):
+        (tmp_path / f"{NAME}{ending}").write_bytes(bytes(HEADER_BYTES))
+    with capture_logs() as logs:
+        async with running(Recordings(tmp_path, is_live=lambda _id: False, pace=PACE)) as recordings:
+            recordings.ended(NAME.rpartition("_")[0])
+            await until(lambda: recordings.looks > 2)
+            assert recordings.unfinished == 1
+            both(tmp_path, [], [])
+            await until(lambda: os.listdir(tmp_path) == [])
+    assert logs == []
 
 
 def test_a_long_recording_is_joined_in_pieces(tmp_path: Path) -> None:
