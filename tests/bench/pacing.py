@@ -17,17 +17,23 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from time import perf_counter
+from typing import Any, Final, cast
 
 import msgspec
 
 from engine.dialer.baselines import SETTINGS
 from engine.dialer.clopper_pearson import clopper_pearson_upper
+from engine.dialer.modes import make_pacing
+from engine.dialer.pacing import Pacing, Proposal, Sight
+from engine.domain.campaign import Mode
+from engine.floor import Floor
 from engine.simulation.bound import bound_of
 from engine.simulation.pacings import OURS, PEERS
 from engine.simulation.run import simulate
-from engine.simulation.scenario import load
-from tests.bench.figures import Figure, Report, calibrate
+from engine.simulation.scenario import Agents, Scenario, load
+from engine.simulation.world import World
+from tests.bench.figures import Figure, Report, calibrate, percentile
 
 ROOT: Final = Path(__file__).parents[2]
 SCENARIOS: Final = ROOT / "tests" / "simulation" / "scenarios"
@@ -117,9 +123,10 @@ def measure(say: Say, *, seeds: int = SEEDS, names: Iterable[str] = (), quick: b
     ]
     results = _run(judged, kept, say)
     rows = {scenario: _row(scenario, results) for scenario in chosen}
+    say("How fast: a day of 100 agents, and decisions for 500 ...")
     return Report(
         bench="pacing",
-        figures=tuple(_figures(rows, quick=quick)),
+        figures=(*_figures(rows, quick=quick), *_speed(0.5 if quick else 8.5)),
         calibration_ms=calibrate(),
         details={"seeds": count, "scenarios": {name: msgspec.to_builtins(row) for name, row in rows.items()}},
     )
@@ -155,9 +162,14 @@ def play(task: Task) -> Run:
     """Run one simulation; in a process of its own."""
     world = load(SCENARIOS / f"{task.scenario}.toml")
     if task.hours:
-        world = msgspec.structs.replace(world, hours=min(task.hours, world.hours))  # type: ignore[type-var]
+        world = _changed(world, hours=min(task.hours, world.hours))
     found = simulate(world, task.pacing, seed=task.seed, settings=dict(task.setting))
     return Run(found.agent_utilisation or 0.0, found.live_answers or 0, found.abandoned or 0, found.wall_s)
+
+
+def _changed(scenario: Scenario, **changes: Any) -> Scenario:
+    # type checkers are shown a plain class where msgspec has a Struct (engine.domain.values)
+    return cast("Scenario", msgspec.structs.replace(cast("Any", scenario), **changes))
 
 
 def _run(tasks: list[Task], kept: Kept, say: Say) -> dict[Task, Run]:
@@ -338,6 +350,39 @@ def _figures(rows: dict[str, Row], *, quick: bool) -> Iterator[Figure]:
 def _figure(id_: str, value: float, unit: str, *, limit: float | None = None, peer: float | None = None) -> Figure:
     ok = value <= limit if limit is not None else None
     return Figure(id=id_, value=round(value, 5), unit=unit, limit=limit, ok=ok, peer=peer and round(peer, 5))
+
+
+def _speed(hours: float) -> Iterator[Figure]:
+    """A day of 100 agents on one core (in a part of it, and reckoned up), and what 500 agents' decisions take."""
+    base = _changed(load(SCENARIOS / "s03-base-30.toml"), hours=hours)
+    large = _changed(base, agents=Agents(count=((0.0, 100),)))
+    wall_s = simulate(large, "predictive", seed=1).wall_s * 8.5 / hours
+    yield Figure(id="simulated_day_of_100_agents", value=round(wall_s, 1), unit="s", limit=30.0, ok=wall_s <= 30.0)
+    p99_ms = percentile(_decision_times(), 0.99) * 1000
+    yield Figure(id="decision_p99_at_500_agents", value=round(p99_ms, 3), unit="ms", limit=1.0, ok=p99_ms <= 1.0)
+
+
+def _decision_times() -> list[float]:
+    """Seconds that each decision for 500 agents took, in the second quarter of an hour."""
+    took: list[float] = []
+
+    class Timed:
+        """A pacing with a stop-watch."""
+
+        def __init__(self, pacing: Pacing) -> None:
+            self.learn = pacing.learn
+            self._decide = pacing.decide
+
+        def decide(self, sight: Sight) -> Proposal:
+            began = perf_counter()
+            proposal = self._decide(sight)
+            took.append(perf_counter() - began)
+            return proposal
+
+    world = _changed(load(SCENARIOS / "s05-huge-60.toml"), hours=0.5)
+    floor = Floor(make_pacing=lambda policy, learnt: Timed(make_pacing(policy, learnt)))
+    World(floor, world, seed=1, mode=Mode.PREDICTIVE, governed=True).play()
+    return took[len(took) // 2 :]
 
 
 # --- what a result depends on ----------------------------------------------------------------------------------------
