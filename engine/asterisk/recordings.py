@@ -328,8 +328,9 @@ def _side(path: Path) -> _Side | None:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
             unwritten = _Side(path, found.st_size, USUAL_RATE, complete=False, touched=found.st_mtime)
-            if found.st_size < HEADER_BYTES or file.read(len(MAGIC)) != MAGIC:
-                return unwritten  # its recorder has not begun: it does with the first sound
+            start = file.read(8)
+            if found.st_size < HEADER_BYTES or not start.startswith(MAGIC) or not any(start[len(MAGIC) :]):
+                return unwritten  # no length yet: Asterisk writes it with the first sound, or never
             file.seek(0)
             with wave.open(file) as sound:
                 shape = (sound.getnchannels(), sound.getsampwidth())

@@ -100,7 +100,7 @@ def test_of_somebody_whom_nobody_was_joined_to_nothing_is_left(tmp_path: Path) -
 
 async def test_a_recorder_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
     for ending in ("-in.wav", "-out.wav"):
-        (tmp_path / f"{NAME}{ending}").write_bytes(bytes(HEADER_BYTES))
+        (tmp_path / f"{NAME}{ending}").write_bytes(b"RIFF\0\0\0\0WAVEfmt ".ljust(HEADER_BYTES, b"\0"))
     with capture_logs() as logs:
         async with running(Recordings(tmp_path, is_live=lambda _id: False, pace=PACE)) as recordings:
             recordings.ended(NAME.rpartition("_")[0])
