@@ -51,6 +51,7 @@ class Proxy:
             if carrier is not None:
                 carrier.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
             writer.transport.abort()
+        self._writers.clear()
 
     def swallow(self) -> None:
         """From now on nothing comes through any connection, and none is closed: a black hole."""
@@ -72,7 +73,8 @@ class Proxy:
         try:
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
         finally:
-            self._writers -= {writer, far_writer}
+            if not self._swallowing:  # else they are kept, to be cut when it heals
+                self._writers -= {writer, far_writer}
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
