@@ -14,6 +14,7 @@ import asyncio
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -259,7 +260,7 @@ def _judge(row: Mapping[str | None, Any], columns: Columns, region: str, line: i
     except Undialable as wrong:
         return _Bad(line, wrong.reason, _masked(raw))
     zone = str(row.get(columns.timezone) or "").strip()
-    if zone and zone not in available_timezones():
+    if zone and zone not in _known_zones():
         return _Bad(line, "timezone", mask(number.e164))
     priority = str(row.get(columns.priority) or "").strip() or str(USUAL_PRIORITY)
     if priority not in map(str, PRIORITIES):
@@ -268,6 +269,12 @@ def _judge(row: Mapping[str | None, Any], columns: Columns, region: str, line: i
     if len(segment) > LONGEST_SEGMENT or not segment.isprintable():
         return _Bad(line, "segment", mask(number.e164))
     return _Good(line, Dialable(number.e164, (zone,)) if zone else number, segment, int(priority))
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    # it reads a folder of the system each time, which would be once for each row
+    return frozenset(available_timezones())
 
 
 def _masked(raw: str) -> str:
