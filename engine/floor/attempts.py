@@ -9,7 +9,7 @@ from engine.dialer import trunks
 from engine.dialer.pacing import Lesson
 from engine.domain import attempt as attempt_table
 from engine.domain.attempt import AttemptState, Outcome
-from engine.domain.campaign import AttemptId, CampaignId, CampaignPolicy, LeadId, Mode, TrunkId
+from engine.domain.campaign import LEGAL_RING_S, AttemptId, CampaignId, CampaignPolicy, CampaignState, LeadId, TrunkId
 from engine.domain.events import AttemptBegun, AttemptEnded, TrunkMoved
 from engine.domain.facts import LegEnded
 from engine.domain.policy import TrunkPolicy
@@ -20,6 +20,8 @@ from engine.floor.state import Attempt, Campaign, Interaction
 from engine.floor.step import Step
 
 _S = AttemptState
+LINGERING = 120 * SECOND
+"""An attempt whose outcome is known keeps its line for a message or a goodbye; longer, and its end went unheard."""
 UNHEARD = 20 * SECOND
 """Longer than ringing and a slow network need: an attempt that is older was answered or ended unheard."""
 _TRUNK_IS_WELL = frozenset(Outcome) - {
@@ -84,7 +86,7 @@ def answered(step: Step, attempt: Attempt, told_at: int) -> None:
     attempt.answer_told_at = told_at
     campaign = step.state.campaigns[attempt.campaign_id]
     campaign.ringing.pop(attempt.id, None)
-    if campaign.policy.mode is not Mode.AGENTLESS:
+    if not attempt.agentless:
         campaign.answered[attempt.id] = step.now
     _learn(step, campaign, Lesson.ANSWERED, step.now - attempt.dialled_at)
     _judge_trunk(step, attempt, well=True)
@@ -117,7 +119,7 @@ def gone(step: Step, interaction: Interaction, cause: int, *, lost: bool) -> Non
     campaign = step.state.campaigns[attempt.campaign_id]
     if attempt.state is _S.CONNECTED:
         end(step, attempt, Outcome.CONNECTED, cause=cause, agent_id=interaction.agent_id)
-    elif attempt.state is _S.ANSWERED and campaign.policy.mode is Mode.AGENTLESS:
+    elif attempt.state is _S.ANSWERED and attempt.agentless:
         end(step, attempt, Outcome.MESSAGE, cause=cause)
     elif attempt.state is _S.ANSWERED:
         late = step.now - attempt.answered_at >= round(campaign.policy.connect_limit_s * SECOND)
@@ -133,7 +135,10 @@ def leg_ended(step: Step, attempt: Attempt, fact: LegEnded) -> None:
     if attempt.state is _S.ENDED:
         free(step, attempt)
     else:
-        outcome = trunks.classify(fact.cause, fact.sip, rang=fact.rang, age_us=step.now - attempt.dialled_at)
+        age_us = step.now - attempt.dialled_at
+        outcome = trunks.classify(fact.cause, fact.sip, rang=fact.rang, age_us=age_us)
+        if outcome is Outcome.TRUNK and age_us >= LEGAL_RING_S * SECOND:
+            outcome = Outcome.NETWORK  # a silent network may have rung his telephone all that time: it counts as a dial
         unanswered(step, attempt, outcome, fact.cause)
 
 
@@ -167,6 +172,7 @@ def end(
     attempt.outcome = outcome
     for kind in ("overdue", "trace"):
         step.timers.clear(kind, attempt.id)
+    step.timers.set("overdue", attempt.id, step.now + LINGERING)
     if was is _S.DIALLING:
         previews.nobody_answered(step, attempt.id)
     campaign = step.state.campaigns[attempt.campaign_id]
@@ -200,6 +206,7 @@ def free(step: Step, attempt: Attempt) -> None:
     """The line is free again, and the attempt leaves the floor."""
     if step.state.attempts.pop(attempt.id, None) is None:
         return
+    step.timers.clear("overdue", attempt.id)
     campaign = step.state.campaigns.get(attempt.campaign_id)
     if campaign is not None:
         campaign.up -= 1
@@ -220,7 +227,9 @@ def _count(step: Step, campaign: Campaign, attempt: Attempt, outcome: Outcome, w
     if outcome is Outcome.ABANDONED:
         campaign.book.dropped(step.now)
         for other in step.state.campaigns.values():
-            if other is not campaign and other.policy.seller == campaign.policy.seller:
+            if other is campaign or other.state is not CampaignState.RUNNING:
+                continue  # who starts reads the ledger first
+            if other.policy.seller == campaign.policy.seller:
                 other.book.other_dropped(step.now)
         _learn(step, campaign, Lesson.ABANDONED, age)
     elif outcome is Outcome.CONNECTED:

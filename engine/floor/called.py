@@ -28,6 +28,7 @@ def dial(step: Step, campaign: Campaign, lead: ClaimedLead, trunk_id: TrunkId) -
         lead_id=lead.lead_id,
         trunk_id=trunk_id,
         dialled_at=step.now,
+        agentless=campaign.policy.mode is Mode.AGENTLESS,
     )
     attempts.begin(step, attempt, campaign)
     policy = campaign.policy
@@ -46,7 +47,7 @@ def dial(step: Step, campaign: Campaign, lead: ClaimedLead, trunk_id: TrunkId) -
             opt_out_digit=policy.opt_out_digit,
             language=queue.language if queue is not None else "en",
             record=visits.recording(interaction_id(attempt.id), 1, queue),
-            agentless=policy.mode is Mode.AGENTLESS,
+            agentless=attempt.agentless,
         )
     )
 
@@ -64,9 +65,8 @@ def answered(step: Step, fact: facts.AttemptAnswered) -> None:
     attempts.answered(step, attempt, fact.at)
     campaign = step.state.campaigns[attempt.campaign_id]
     interaction = _arrive(step, campaign.policy, attempt, fact.at)
-    if campaign.policy.mode is Mode.PREVIEW:
-        _give_to_his_agent(step, attempt, interaction)
-    if campaign.policy.mode is not Mode.AGENTLESS:
+    _give_to_his_agent(step, attempt, interaction)
+    if not attempt.agentless:
         step.seek_agent(interaction)
 
 
@@ -105,7 +105,7 @@ def _arrive(step: Step, policy: CampaignPolicy, attempt: Attempt, told_at: int) 
             attempt_id=attempt.id,
         )
     )
-    if policy.mode is not Mode.AGENTLESS:
+    if not attempt.agentless:
         visits.enter_answered(step, interaction, policy)
         step.timers.set("overdue", attempt.id, step.now + round(policy.connect_limit_s * SECOND) + OVERDUE)
     return interaction
@@ -156,9 +156,10 @@ def _leave_alone(step: Step, interaction: Interaction, how: Ending) -> None:
 
 def overdue(step: Step, attempt: Attempt) -> None:
     """Neither an answer nor an end, or neither agent nor message: an event was lost."""
-    if attempt.state in (AttemptState.DIALLING, AttemptState.ANSWERED) and not attempt.tracing:
+    if attempt.state is not AttemptState.CONNECTED and not attempt.tracing:
         step.do(Resync(reason="a dialled call is overdue"))
-        step.timers.set("overdue", attempt.id, step.now + OVERDUE)
+        again = attempts.LINGERING if attempt.state is AttemptState.ENDED else OVERDUE
+        step.timers.set("overdue", attempt.id, step.now + again)
 
 
 def opted_out(step: Step, fact: facts.OptedOut) -> None:

@@ -22,6 +22,7 @@ def defined(step: Step, fact: facts.CampaignDefined) -> None:
         step.state.campaigns[fact.campaign.id] = Campaign(policy=fact.campaign, learnt=step.crews.fresh(fact.campaign))
     else:
         if known.policy.mode is not fact.campaign.mode:
+            previews.stop(step, known)
             known.learnt = step.crews.fresh(fact.campaign)
         known.policy = fact.campaign
         known.pace_at = min(known.pace_at, step.now)
@@ -81,7 +82,9 @@ def trunk_defined(step: Step, fact: facts.TrunkDefined) -> None:
 def trunk_removed(step: Step, fact: facts.TrunkRemoved) -> None:
     """A trunk that carries nothing new."""
     step.state.trunks.pop(fact.trunk_id, None)
-    step.state.trunk_states.pop(fact.trunk_id, None)
+    state = step.state.trunk_states.get(fact.trunk_id)
+    if state is not None and not state.in_use:  # else it must not forget its lines, should it come back
+        step.state.trunk_states.pop(fact.trunk_id)
 
 
 def leads_claimed(step: Step, fact: facts.LeadsClaimed) -> None:
@@ -111,7 +114,7 @@ def engine_started(step: Step) -> None:
     for attempt in step.state.attempts.values():
         attempt.tracing = False
         step.timers.clear("trace", attempt.id)
-    for campaign in step.state.campaigns.values():
+    for _, campaign in sorted(step.state.campaigns.items()):
         stock.clear(step, campaign)
         campaign.book_asked_at = 0
         campaign.book.read_at = 0
@@ -119,5 +122,5 @@ def engine_started(step: Step) -> None:
 
 def drain(step: Step) -> None:
     """The engine stops: nothing is dialled any more, and what was claimed goes back."""
-    for campaign in step.state.campaigns.values():
+    for _, campaign in sorted(step.state.campaigns.items()):
         stock.clear(step, campaign)

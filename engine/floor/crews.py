@@ -57,9 +57,9 @@ class Crew:
 
     @property
     def talking(self) -> list[int]:
-        """Since when each is talking, or being joined."""
+        """Since when each is talking, or being joined, the longest first."""
         since = self.since
-        return [*since[_S.TALKING].values(), *since[_S.RESERVED].values(), *since[_S.RINGING].values()]
+        return sorted((*since[_S.TALKING].values(), *since[_S.RESERVED].values(), *since[_S.RINGING].values()))
 
     @property
     def staffed(self) -> int:
@@ -89,12 +89,12 @@ class Crews:
 
     def of(self, campaign_id: CampaignId) -> Crew:
         """The crew of a campaign that the state has."""
-        self._refresh()
+        self.refresh()
         return self._crews[campaign_id]
 
     def all(self) -> list[Crew]:
         """Every campaign's crew."""
-        self._refresh()
+        self.refresh()
         return list(self._crews.values())
 
     def forget(self) -> None:
@@ -128,7 +128,8 @@ class Crews:
             for crew in self.all():
                 crew.seat(agent)
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Find anew who serves what, if that was forgotten. Before a step changes anybody, or his move is not seen."""
         if not self._stale:
             return
         self._stale = False

@@ -46,6 +46,7 @@ def queue_removed(step: Step, fact: QueueRemoved) -> None:
     # type checkers are shown a plain class where msgspec has a Struct (engine.domain.values)
     closed = cast("QueuePolicy", msgspec.structs.replace(cast("Any", queue), open=False))
     step.state.queues[fact.queue_id] = closed
+    step.crews.forget()
     step.state.leaving = tuple(sorted((*step.state.leaving, fact.queue_id)))
 
 
@@ -54,6 +55,7 @@ def forget_unused_queues(step: Step) -> None:
     used = {i.queue_id for i in step.state.interactions.values() if i.state in _USES_QUEUE}
     for queue_id in [queue_id for queue_id in step.state.leaving if queue_id not in used]:
         step.state.queues.pop(queue_id, None)
+        step.crews.forget()
     step.state.leaving = tuple(queue_id for queue_id in step.state.leaving if queue_id in used)
 
 

@@ -84,6 +84,7 @@ class Floor:
         if now < self.state.now:
             raise BrokenInvariant(f"time ran backwards: {now} after {self.state.now}")
         self.state.now = now
+        self.crews.refresh()
         step = Step(self.state, self._timers, self.line, self.crews, now, self.tracer)
         try:
             self._route(step, fact)

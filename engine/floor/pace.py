@@ -32,7 +32,7 @@ def next_due(state: FloorState) -> Campaign | None:
     if not state.campaigns or state.draining:
         return None
     running = [each for each in state.campaigns.values() if each.state is CampaignState.RUNNING]
-    return min(running, key=lambda each: each.pace_at, default=None)
+    return min(running, key=lambda each: (each.pace_at, each.policy.id), default=None)
 
 
 def decide(step: Step) -> None:
@@ -41,7 +41,7 @@ def decide(step: Step) -> None:
         return
     running = [each for each in step.state.campaigns.values() if each.state is CampaignState.RUNNING]
     due = [each for each in running if each.pace_at <= step.now]
-    for campaign in sorted(due, key=lambda each: each.dialled_at) if len(due) > 1 else due:
+    for campaign in sorted(due, key=lambda each: (each.dialled_at, each.policy.id)) if len(due) > 1 else due:
         campaign.pace_at = step.now + DECIDE_EVERY_US
         _pace(step, campaign)
 
@@ -80,9 +80,7 @@ def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
     if campaign.policy.mode is Mode.AGENTLESS:
         return Grant(dials=wanted)
     seller = campaign.policy.seller
-    others = [
-        each for each in step.state.campaigns.values() if each is not campaign and (each.ringing or each.answered)
-    ]
+    others = [each for each in _others(step, campaign) if each.ringing or each.answered]
     rivals = _rivals(step, campaign, others)
     return governor.grant(
         wanted,
@@ -103,6 +101,12 @@ def _room_of_trunks(step: Step, campaign: Campaign) -> int:
     return sum(trunks.room(state.trunks[each], state.trunk_states[each], step.now) for each in known)
 
 
+def _others(step: Step, campaign: Campaign) -> list[Campaign]:
+    """The other campaigns whose answers need an agent."""
+    known = sorted(step.state.campaigns.items())
+    return [each for _, each in known if each is not campaign and each.policy.mode is not Mode.AGENTLESS]
+
+
 def _rivals(step: Step, campaign: Campaign, others: list[Campaign]) -> list[Campaign]:
     """Those of the other campaigns whose calls may be given to the same agents."""
     if not others:
@@ -113,7 +117,7 @@ def _rivals(step: Step, campaign: Campaign, others: list[Campaign]) -> list[Camp
 
 def _rival_rate(step: Step, campaign: Campaign) -> float:
     """Live answers per second that the same agents will get from other campaigns."""
-    others = [each for each in step.state.campaigns.values() if each is not campaign and each.ringing]
+    others = [each for each in _others(step, campaign) if each.ringing]
     rivals = _rivals(step, campaign, others)
     expected = (len(each.ringing) * each.figures.get("answer_rate", each.policy.answer_rate) for each in rivals)
     return sum(expected) / USUAL_RING_S
@@ -129,9 +133,9 @@ def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
         now=step.now,
         free=max(0, free - _reserve(step, campaign, crew, inbound)),
         waiting=len(waiting),
-        ringing=list(campaign.ringing.values()),
+        ringing=sorted(campaign.ringing.values()),
         talking=crew.talking,
-        wrapping=list(crew.since[AgentState.WRAP_UP].values()),
+        wrapping=sorted(crew.since[AgentState.WRAP_UP].values()),
         staffed=crew.staffed,
         paused=len(crew.since[AgentState.NOT_READY]),
         lines=min(trunks.room(tokens, campaign.tokens, step.now), _room_of_trunks(step, campaign)),
@@ -148,7 +152,7 @@ def _reserve(step: Step, campaign: Campaign, crew: Crew, inbound: float) -> int:
     """How many free agents are kept for callers, so that their queues keep the strictest of their service levels."""
     if not inbound or not crew.other_queues:
         return 0
-    within_s = min(step.state.queues[each].service_level_s for each in crew.other_queues)
+    within_s = min(step.state.queues[each].service_level_s for each in sorted(crew.other_queues))
     waiting = sum(step.line.length(each) for each in crew.other_queues)
     return blending.reserve(inbound, campaign.handle_s or USUAL_HANDLE_S, crew.staffed, (0.8, within_s), waiting)
 

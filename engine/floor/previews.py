@@ -79,7 +79,7 @@ def time_over(step: Step, agent: Agent) -> None:
 def wanted(step: Step, campaign: Campaign) -> list[Agent]:
     """The agents whose lead is to be dialled now; who left meanwhile gives his back."""
     found: list[Agent] = []
-    for agent in step.state.agents.values():
+    for agent in sorted(step.state.agents.values(), key=lambda each: each.profile.id):
         preview = agent.preview
         if preview is None or preview.campaign_id != campaign.policy.id or not preview.wanted or preview.dialled:
             continue
@@ -112,7 +112,7 @@ def close(step: Step, agent: Agent) -> None:
 
 def stop(step: Step, campaign: Campaign) -> None:
     """The campaign dials no more: what nobody said yes to goes back."""
-    for agent in step.state.agents.values():
+    for agent in sorted(step.state.agents.values(), key=lambda each: each.profile.id):
         preview = agent.preview
         if preview is not None and preview.campaign_id == campaign.policy.id and not preview.dialled:
             close(step, agent)

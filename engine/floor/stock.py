@@ -17,8 +17,8 @@ LONGEST_PAUSE = 60 * SECOND
 def refill(step: Step, campaign: Campaign, staffed: int) -> None:
     """Keep leads for the next few seconds: two for each agent, and at least ten."""
     wanted = max(10, 2 * staffed)
-    if campaign.claiming or len(campaign.stock) > wanted // 2 or step.now < campaign.claim_at:
-        return
+    if len(campaign.stock) > wanted // 2 or step.now < campaign.claim_at:
+        return  # an answer that never came is given up by then
     campaign.claiming = wanted
     campaign.claim_at = step.now + CLAIM_PAUSE
     step.do(ClaimLeads(campaign_id=campaign.policy.id, count=wanted))

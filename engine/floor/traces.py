@@ -15,6 +15,7 @@ from engine.floor import attempts, called
 from engine.floor.state import Attempt
 from engine.floor.step import Step
 
+_ANSWERED = frozenset({Outcome.CONNECTED, Outcome.ABANDONED, Outcome.HUNG_UP_EARLY, Outcome.MACHINE, Outcome.MESSAGE})
 TRACE_LIMIT = 60 * SECOND
 """Nobody knows what became of an attempt: after this it is quarantined."""
 JUST_DIALLED = 10 * SECOND
@@ -22,19 +23,14 @@ JUST_DIALLED = 10 * SECOND
 
 def compared(step: Step, picture: Mapping[LegId, SeenLeg], *, was_blind: bool) -> None:
     """What a picture of all channels tells of attempts, before anything is believed of their legs."""
-    for attempt in list(step.state.attempts.values()):
+    for attempt in sorted(step.state.attempts.values(), key=lambda each: each.id):
         real = picture.get(LegId(attempt.id))
         if real is None:
             _missing(step, attempt, was_blind=was_blind)
-        elif real.place == "message" and not _agentless(step, attempt):
+        elif real.place == "message" and not attempt.agentless:
             called.message_started(step, facts.MessageStarted(attempt_id=attempt.id))
-        elif real.place in ("answered", "message") and real.up:
+        elif (real.place in ("answered", "message") and real.up) or real.bridge:
             called.answered(step, facts.AttemptAnswered(attempt_id=attempt.id))
-
-
-def _agentless(step: Step, attempt: Attempt) -> bool:
-    """Its message is what it was dialled for."""
-    return step.state.campaigns[attempt.campaign_id].policy.mode is Mode.AGENTLESS
 
 
 def _missing(step: Step, attempt: Attempt, *, was_blind: bool) -> None:
@@ -68,7 +64,7 @@ def traced(step: Step, fact: facts.AttemptTraced) -> None:
     campaign = step.state.campaigns[attempt.campaign_id]
     if attempt.state is not AttemptState.ENDED:
         attempt.answered_at = attempt.answered_at or fact.answered_at
-        attempts.end(step, attempt, outcome_of(fact, campaign.policy), cause=fact.cause)
+        attempts.end(step, attempt, _no_less(attempt, outcome_of(fact, campaign.policy)), cause=fact.cause)
     attempts.free(step, attempt)
 
 
@@ -94,8 +90,17 @@ def outcome_of(trace: facts.AttemptTraced, policy: CampaignPolicy) -> Outcome:
     return Outcome.HUNG_UP_EARLY
 
 
+def _no_less(attempt: Attempt, told: Outcome) -> Outcome:
+    """What the log tells, but never less than what we heard ourselves: an answer stays one, and so does a join."""
+    if attempt.state is AttemptState.CONNECTED:
+        return Outcome.CONNECTED
+    if attempt.state is AttemptState.ANSWERED and told not in _ANSWERED:
+        return Outcome.MESSAGE if attempt.agentless else Outcome.ABANDONED
+    return told
+
+
 def trace_over(step: Step, attempt: Attempt) -> None:
     """CEL did not answer: quarantined."""
     if attempt.state is not AttemptState.ENDED:
-        attempts.end(step, attempt, Outcome.LOST)
+        attempts.end(step, attempt, _no_less(attempt, Outcome.LOST))
     attempts.free(step, attempt)

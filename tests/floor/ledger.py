@@ -25,7 +25,7 @@ from engine.floor.line import Line, waiting_of
 
 ON_CALL = {AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING}
 WITH_AGENT = {InteractionState.OFFERED, InteractionState.TALKING}
-IN_FLIGHT = {AttemptState.DIALLING, AttemptState.ANSWERED}
+IN_FLIGHT = {AttemptState.DIALLING, AttemptState.ANSWERED, AttemptState.ENDED}
 IN_QUEUE = {InteractionState.WAITING, InteractionState.OFFERED}
 
 
