@@ -25,6 +25,7 @@ from engine.store.timezones import keep_zones
 
 DAY_US = 24 * HOUR_US
 THIRTY_DAYS_US = 30 * DAY_US
+WORKING_DAY_US = 12 * HOUR_US
 
 _ATTEMPT = table(DialAttempt)
 _HOUR = table(LiveAnswersHour)
@@ -73,17 +74,50 @@ def _zone(campaign: Standing) -> str:
 
 def _tallies(connection: Connection, policy: CampaignPolicy, campaign: Standing, now: int) -> tuple[Tally, ...]:
     begun_us = campaign.begun_us or 0  # one that was never begun has no answers; its seller's others may have
+    first = campaign.begun_us or now
     own: tuple[str, str] = ("campaign_id", policy.id)
     periods = [(own, begun_us)]
     for budget in policy.budgets:
         whose = ("seller", policy.seller) if budget.of_seller else own
-        periods.append((whose, begin_of(budget.window, now, begun_us, _zone(campaign))))
+        begin = begin_of(budget.window, now, begun_us, _zone(campaign))
+        periods += [
+            (whose, begin),
+            (whose, begin + WORKING_DAY_US if _forgets(budget.window, begin, first) else begin),
+        ]
     (run, _), *sums = _since(connection, periods)
     left = max(0, policy.forecast_answers - run) or _by_schedule(connection, policy, campaign, now)
     return tuple(
-        Tally(window=budget.window, of_seller=budget.of_seller, answers=answers, drops=drops, forecast=left)
-        for budget, (answers, drops) in zip(policy.budgets, sums, strict=True)
+        Tally(
+            window=budget.window,
+            of_seller=budget.of_seller,
+            answers=sums[2 * place + 1][0],
+            drops=sums[2 * place][1],
+            forecast=_within(budget.window, left, now, first, _zone(campaign)),
+        )
+        for place, budget in enumerate(policy.budgets)
     )
+
+
+def _forgets(window: Window, begin: int, begun_us: int) -> bool:
+    """Whether a sliding window loses answers of this campaign within a working day from now on.
+
+    They are no proof for drops that it will hold longer, so they are not counted; the drops are.
+    """
+    return window in (Window.DAY, Window.ROLLING_30_DAYS) and begun_us < begin + WORKING_DAY_US
+
+
+def _within(window: Window, left: int, now: int, begun_us: int, timezone: str) -> int:
+    """Return what of a forecast may be counted on in a window: none where it slides over what was answered before.
+
+    One that ends soon gets the share of a working day that still lies in it; a month is taken to have 28 days.
+    """
+    begin = begin_of(window, now, begun_us, timezone)
+    if _forgets(window, begin, begun_us):
+        return 0
+    if window in (Window.BLOCK_30_DAYS, Window.CALENDAR_MONTH):
+        end = begin + (THIRTY_DAYS_US if window is Window.BLOCK_30_DAYS else 28 * DAY_US)
+        return left * min(max(end - now, 0), WORKING_DAY_US) // WORKING_DAY_US
+    return left
 
 
 def _by_schedule(connection: Connection, policy: CampaignPolicy, campaign: Standing, now: int) -> int:

@@ -159,6 +159,8 @@ def check_campaign(campaign: CampaignPolicy) -> None:
     _check_range(campaign.answer_rate, 0.001, 1, f"{where}.answer_rate")
     _check_range(campaign.forecast_answers, 0, 10**9, f"{where}.forecast_answers")
     _check_range(campaign.preview_s, 0, 3_600, f"{where}.preview_s")
+    if campaign.wrap_up_s is not None:
+        _check_range(campaign.wrap_up_s, 0, 3_600, f"{where}.wrap_up_s")
     for budget in campaign.budgets:
         _check_range(budget.cap, 0, 1, f"{where}.budgets")
 
@@ -174,6 +176,15 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     if terms.region:
         check_known("country", terms.region, phonenumbers.SUPPORTED_REGIONS, f"{where}.region", "Use ISO 3166: DE.")
     _check_range(terms.max_attempts, 1, 100, f"{where}.max_attempts")
+    for span in terms.schedule:
+        _check_range(span.start, 0, 24 * 60, f"{where}.schedule")
+        _check_range(span.end, 0, 24 * 60, f"{where}.schedule")
+    if not terms.rules.hours:
+        raise ConfigError("no calling hours", where=f"{where}.rules", mend="Name at least the legal ones.")
+    for cap in terms.rules.caps:
+        _check_range(cap.limit, 0, 1_000, f"{where}.rules.{cap.id}")
+    for interval in terms.rules.intervals:
+        _check_range(interval.seconds, 0, 366 * 86_400, f"{where}.rules.{interval.id}")
     for outcome, seconds in terms.retry_s.items():
         check_known("outcome", outcome, [each.value for each in Outcome], f"{where}.retry_s")
         _check_range(seconds, 0, 366 * 86_400, f"{where}.retry_s")

@@ -230,7 +230,7 @@ def find_columns(names: Sequence[str], wanted: Mapping[str, str], *, where: str 
         raise ConfigError(
             "no column holds the telephone numbers",
             where=where,
-            mend=f"Name one: number=COLUMN. Columns of this file: {', '.join(map(repr, names))[:300]}.",
+            mend=f"Name it: --column COLUMN. Columns of this file: {', '.join(map(repr, names))[:300]}.",
         )
     return Columns(**found)
 

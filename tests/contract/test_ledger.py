@@ -299,13 +299,35 @@ async def test_budgets_count_live_answers_in_their_windows(desk: Desk) -> None:
     seen = [(tally.window, tally.answers, tally.drops) for tally in tallies]
     assert seen == [
         (Window.RUN, 6, 3),
-        (Window.ROLLING_30_DAYS, 4, 2),
+        (Window.ROLLING_30_DAYS, 3, 2),  # the answer that slides out within a working day is no proof, its drop counts
         (Window.BLOCK_30_DAYS, 3, 1),
         (Window.CALENDAR_MONTH, 2, 1),
         (Window.DAY, 2, 1),
-        (Window.ROLLING_30_DAYS, 4, 2),
+        (Window.ROLLING_30_DAYS, 3, 2),
     ]
-    assert tallies[5] == Tally(window=Window.ROLLING_30_DAYS, of_seller=True, answers=4, drops=2, forecast=4)
+    assert tallies[5] == Tally(window=Window.ROLLING_30_DAYS, of_seller=True, answers=3, drops=2, forecast=0)
+    assert tallies[0].forecast == 4
+
+
+async def test_a_day_that_slides_is_promised_nothing_of_what_it_forgets(desk: Desk) -> None:
+    policy = replace(POLICY, budgets=(Budget(window=Window.DAY),), forecast_answers=300)  # type: ignore[type-var]
+    await desk.tell(
+        CampaignMoved(at=NOON - 2 * DAY, campaign_id=SPRING, old=CampaignState.STOPPED, new=CampaignState.RUNNING)
+    )
+    await desk.load(*(new_york(n) for n in range(20)))
+    for lead in (await desk.leads.claim(SPRING, 20, NOON)).leads:
+        await desk.ledger.intend(dial(lead), NOON)
+        await desk.end(lead, Outcome.CONNECTED, NOON - 23 * HOUR)
+    [tally] = await desk.budgets.tallies(policy, NOON)
+    assert (tally.answers, tally.forecast) == (0, 0)
+
+
+async def test_a_block_that_ends_soon_counts_on_little(desk: Desk) -> None:
+    policy = replace(POLICY, budgets=(Budget(window=Window.BLOCK_30_DAYS),), forecast_answers=1_200)  # type: ignore[type-var]
+    begun = NOON - 30 * DAY + 6 * HOUR
+    await desk.tell(CampaignMoved(at=begun, campaign_id=SPRING, old=CampaignState.STOPPED, new=CampaignState.RUNNING))
+    [tally] = await desk.budgets.tallies(policy, NOON)
+    assert tally.forecast == 600
 
 
 async def test_what_campaigns_and_trunks_did_is_kept_in_spans(desk: Desk) -> None:
