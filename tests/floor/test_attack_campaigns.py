@@ -68,7 +68,8 @@ def test_who_was_previewed_gets_his_agent_whatever_the_mode_is_by_then() -> None
     at.let_pass(1)
     at.tell(f.CampaignDefined(campaign=changed(at.policy, mode=Mode.PROGRESSIVE)))
     at.settle()
-    assert at.last(Bridge).leg == at.answer(at.dials[0]).leg
+    call = at.answer(at.dials[0])
+    assert at.last(Bridge).leg == call.leg
 
 
 def test_who_was_dialled_for_an_agent_gets_one_though_the_campaign_is_agentless_by_then() -> None:
