@@ -179,8 +179,6 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     for span in terms.schedule:
         _check_range(span.start, 0, 24 * 60, f"{where}.schedule")
         _check_range(span.end, 0, 24 * 60, f"{where}.schedule")
-    if not terms.rules.hours:
-        raise ConfigError("no calling hours", where=f"{where}.rules", mend="Name at least the legal ones.")
     for cap in terms.rules.caps:
         _check_range(cap.limit, 0, 1_000, f"{where}.rules.{cap.id}")
     for interval in terms.rules.intervals:
