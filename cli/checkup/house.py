@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +38,7 @@ def house(settings: Settings) -> Findings:
         ("engine", _engine),
     )
     for name, look in parts:
-        yield judged(name, lambda look=look: look(settings))  # type: ignore[misc]  # the default binds the loop's value
+        yield judged(name, partial(look, settings))
 
 
 def _zone(settings: Settings) -> Finding:

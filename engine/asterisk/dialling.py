@@ -51,13 +51,14 @@ class Sounds(Protocol):
 class Dialling:
     """Carries out `Dial` and `Trace` on one Asterisk node.
 
-    `send` is the action link's; `up`: whether we hear and are heard; `record`: Asterisk's channel event log.
+    `send` is the action link's; `sight`: which stretch of hearing and being heard this is, None while there is none;
+    `record`: Asterisk's channel event log.
     """
 
     def __init__(
         self,
         send: Callable[[Action, float], Awaitable[Message]],
-        up: Callable[[], bool],
+        sight: Callable[[], int | None],
         channels: Channels,
         sink: FactSink,
         intend: Intend,
@@ -65,7 +66,7 @@ class Dialling:
         record: Path,
     ) -> None:
         self._send = send
-        self._up = up
+        self._sight = sight
         self._channels = channels
         self._sink = sink
         self._intend = intend
@@ -81,7 +82,8 @@ class Dialling:
         attempt_id = command.attempt_id
         if self._begun(attempt_id):
             return True
-        if not self._up():
+        sight = self._sight()
+        if sight is None:
             self._failed(attempt_id, "Asterisk is out of sight")
             return True
         try:
@@ -89,7 +91,7 @@ class Dialling:
             number = await self._intend(command)
             if number is None:
                 return True
-            if not self._up():
+            if self._sight() != sight:  # the floor has compared meanwhile, and did not find this call
                 self._failed(attempt_id, "Asterisk went out of sight")
                 return True
             action = originate(command, number, message)

@@ -6,9 +6,8 @@ Two AMI links (events, actions) and the FastAGI sessions of one Asterisk node. W
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -47,6 +46,7 @@ from engine.domain.facts import (
 )
 from engine.domain.values import AgentId, LegId
 from engine.errors import AmiLost, AmiRefused, CallwrightError
+from engine.runtime.errands import Errands
 from engine.runtime.ports import FactSink
 
 log = structlog.get_logger(__name__)
@@ -110,14 +110,14 @@ class Telephony:
         self._node = node
         self._events = links(name="events", events=True, on_event=self._on_event, on_state=self._on_link)
         self._actions = links(name="actions", events=False, on_event=self._ignore, on_state=self._on_link)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
         self._resyncing: asyncio.Task[None] | None = None
         self._meanwhile: _Meanwhile | None = None
         self._boot = ""
         self._dialling = (
             Dialling(
                 self._actions.send,
-                lambda: self.up,
+                self._sight,
                 channels,
                 sink,
                 outbound.intend,
@@ -136,6 +136,10 @@ class Telephony:
         """Whether both links are up."""
         return self._events.state is LinkState.UP and self._actions.state is LinkState.UP
 
+    def _sight(self) -> int | None:
+        """Which stretch of seeing and being heard this is; None while out of sight. Another number: a link was away."""
+        return self._outages if self.up else None
+
     async def run(self) -> None:
         """Keep both links until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -151,27 +155,22 @@ class Telephony:
                 if not self.sessions.give(command):
                     self._sink.put(ControlLost(leg=command.leg))
             case Bridge():
-                self._spawn(self._bridge(command))
+                self._errands.begin(self._bridge(command))
             case RingAgent():
-                self._spawn(self._ring(command))
+                self._errands.begin(self._ring(command))
             case Dial():
-                self._spawn(self._dial(command))
+                self._errands.begin(self._dial(command))
             case Trace():
-                self._spawn(self._trace(command))
+                self._errands.begin(self._trace(command))
             case HangUp():
-                self._spawn(self._quietly("Hangup", lambda: ami.hangup(command.leg, cause=command.cause)))
+                self._errands.begin(self._quietly("Hangup", lambda: ami.hangup(command.leg, cause=command.cause)))
             case Redirect():
                 place = command.place
-                self._spawn(
+                self._errands.begin(
                     self._quietly("Redirect", lambda: ami.redirect(command.leg, context="callwright-call", exten=place))
                 )
             case Resync():
                 self.resync(command.reason)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _bridge(self, command: Bridge) -> None:
         try:

@@ -23,7 +23,7 @@ class Sight(msgspec.Struct, gc=False):
 
     `free`: agents who would be given a live answer now; the reserve for inbound is taken off already. `waiting`: live
     answers without an agent. `ringing`: when each call in flight was dialled, oldest first. `talking`, `wrapping`:
-    since when each agent of this campaign talks (or is being joined), or wraps up; in no order. `staffed`: all agents
+    since when each agent of this campaign talks (or is being joined), or wraps up; longest first. `staffed`: all agents
     at work for it, free ones too. `paused`: signed in but not ready. `lines`: how many more calls could be placed at
     once. `inbound_rate`: calls per second that these agents also get from elsewhere.
     """

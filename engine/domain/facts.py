@@ -8,6 +8,8 @@ journal holds, so a class or a field is never renamed: add, and give the new fie
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from engine.domain.campaign import AttemptId, CampaignId, CampaignPolicy, ClaimedLead, LeadId, Tally, TrunkId
@@ -24,6 +26,8 @@ from engine.domain.values import (
     Token,
     Value,
 )
+
+BY_DETECTOR: Final = "amd"
 
 
 class Fact(Value, tag=True, tag_field="fact"):
@@ -400,10 +404,10 @@ class PreviewSkipped(Fact):
 
 
 class MachineDetected(Fact):
-    """What answered is no person. `by`: amd, or the agent who heard it."""
+    """What answered is no person. `by`: `BY_DETECTOR`, or the agent who heard it."""
 
     attempt_id: AttemptId
-    by: str = "amd"
+    by: str = BY_DETECTOR
 
 
 class MessageStarted(Fact):

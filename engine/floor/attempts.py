@@ -9,9 +9,9 @@ from engine.dialer import trunks
 from engine.dialer.pacing import Lesson
 from engine.domain import attempt as attempt_table
 from engine.domain.attempt import AttemptState, Outcome
-from engine.domain.campaign import LEGAL_RING_S, AttemptId, CampaignId, CampaignPolicy, CampaignState, LeadId, TrunkId
+from engine.domain.campaign import LEGAL_RING_S, CampaignPolicy, CampaignState, Mode
 from engine.domain.events import AttemptBegun, AttemptEnded, TrunkMoved
-from engine.domain.facts import LegEnded
+from engine.domain.facts import AttemptFound, LegEnded
 from engine.domain.policy import TrunkPolicy
 from engine.domain.values import SECOND, AgentId
 from engine.errors import BrokenInvariant
@@ -62,18 +62,27 @@ def begin(step: Step, attempt: Attempt, campaign: Campaign) -> None:
     )
 
 
-def adopt(
-    step: Step, attempt_id: AttemptId, campaign_id: CampaignId, lead_id: LeadId, trunk_id: TrunkId, dialled_at: int
-) -> Attempt | None:
-    """One that a crash took out of our memory; None when its campaign is gone or it is known."""
-    campaign = step.state.campaigns.get(campaign_id)
-    if campaign is None or attempt_id in step.state.attempts:
-        return None
+def adopt(step: Step, fact: AttemptFound) -> None:
+    """One that a crash took out of our memory; none of a campaign that is gone, or that is known."""
+    campaign = step.state.campaigns.get(fact.campaign_id)
+    if campaign is None or fact.attempt_id in step.state.attempts:
+        return
     attempt = Attempt(
-        id=attempt_id, campaign_id=campaign_id, lead_id=lead_id, trunk_id=trunk_id, dialled_at=min(dialled_at, step.now)
+        id=fact.attempt_id,
+        campaign_id=fact.campaign_id,
+        lead_id=fact.lead_id,
+        trunk_id=fact.trunk_id,
+        dialled_at=min(fact.dialled_at, step.now),
+        agentless=campaign.policy.mode is Mode.AGENTLESS,
     )
     begin(step, attempt, campaign)
-    return attempt
+
+
+def watch(step: Step, attempt: Attempt) -> None:
+    """Nobody is asked what became of it any more: it is looked for if nothing is heard of it."""
+    attempt.tracing = False
+    step.timers.clear("trace", attempt.id)
+    step.timers.set("overdue", attempt.id, step.now + UNHEARD)
 
 
 def answered(step: Step, attempt: Attempt, told_at: int) -> None:
@@ -174,7 +183,7 @@ def end(
         step.timers.clear(kind, attempt.id)
     step.timers.set("overdue", attempt.id, step.now + LINGERING)
     if was is _S.DIALLING:
-        previews.nobody_answered(step, attempt.id)
+        previews.nobody_answered(step, attempt)
     campaign = step.state.campaigns[attempt.campaign_id]
     campaign.ringing.pop(attempt.id, None)
     campaign.answered.pop(attempt.id, None)

@@ -8,26 +8,26 @@ from engine.domain.campaign import CampaignPolicy, ClaimedLead, Mode, TrunkId
 from engine.domain.commands import Dial, HangUp, Resync
 from engine.domain.events import InteractionArrived, PersonOptedOut
 from engine.domain.interaction import Ending, InteractionState
-from engine.domain.values import SECOND, InteractionId, LegId
+from engine.domain.values import SECOND, AgentId, InteractionId, LegId
 from engine.floor import attempts, endings, offers, previews, visits
 from engine.floor.state import Attempt, Campaign, Interaction, Leg
 from engine.floor.step import Step
 
 ALERTING_S = 4.0
 """Asterisk counts from dialling on; a network needs a moment before it rings, and the law counts the ringing."""
-BY_DETECTOR = "amd"
 OVERDUE = 3 * SECOND
 """After the legal limit an answered call has either an agent or its message. Else an event was lost: compare."""
 
 
-def dial(step: Step, campaign: Campaign, lead: ClaimedLead, trunk_id: TrunkId) -> None:
-    """Dial this lead over this trunk."""
+def dial(step: Step, campaign: Campaign, lead: ClaimedLead, trunk_id: TrunkId, agent_id: AgentId | None = None) -> None:
+    """Dial this lead over this trunk; for this agent, if he looked at it before."""
     attempt = Attempt(
         id=lead.attempt_id,
         campaign_id=campaign.policy.id,
         lead_id=lead.lead_id,
         trunk_id=trunk_id,
         dialled_at=step.now,
+        agent_id=agent_id,
         agentless=campaign.policy.mode is Mode.AGENTLESS,
     )
     attempts.begin(step, attempt, campaign)
@@ -72,7 +72,7 @@ def answered(step: Step, fact: facts.AttemptAnswered) -> None:
 
 def _give_to_his_agent(step: Step, attempt: Attempt, interaction: Interaction) -> None:
     """He looked at this lead, so nobody else is asked while he is there."""
-    agent = previews.dialled_for(step, attempt.id)
+    agent = previews.dialled_for(step, attempt)
     if agent is not None:
         previews.close(step, agent)
         if agent.can_take():
@@ -132,7 +132,7 @@ def machine_detected(step: Step, fact: facts.MachineDetected) -> None:
     wrong would be a person whom we hung up on.
     """
     attempt = step.state.attempts.get(fact.attempt_id)
-    if attempt is None or (attempt.state is AttemptState.CONNECTED and fact.by == BY_DETECTOR):
+    if attempt is None or (attempt.state is AttemptState.CONNECTED and fact.by == facts.BY_DETECTOR):
         return
     attempts.machine(step, attempt)
     interaction = step.state.interactions.get(interaction_id(attempt.id))

@@ -10,7 +10,7 @@ from engine.domain import facts
 from engine.domain.campaign import CampaignState, TrunkId
 from engine.domain.commands import ReturnLeads
 from engine.domain.events import CampaignMoved
-from engine.floor import previews, stock
+from engine.floor import attempts, previews, stock
 from engine.floor.state import Campaign
 from engine.floor.step import Step
 
@@ -112,8 +112,8 @@ def engine_started(step: Step) -> None:
     Whoever was looking up what became of attempts is gone too: the next comparison asks again.
     """
     for attempt in step.state.attempts.values():
-        attempt.tracing = False
-        step.timers.clear("trace", attempt.id)
+        if attempt.tracing:
+            attempts.watch(step, attempt)
     for _, campaign in sorted(step.state.campaigns.items()):
         stock.clear(step, campaign)
         campaign.book_asked_at = 0

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from engine.dialer import blending, governor, trunks
 from engine.dialer.governor import Grant
-from engine.dialer.pacing import DECIDE_EVERY_US, Sight
+from engine.dialer.pacing import DECIDE_EVERY_US, Proposal, Sight
+from engine.dialer.trunks import TrunkState
 from engine.domain.agent import AgentState
 from engine.domain.campaign import CampaignState, ClaimedLead, Mode
 from engine.domain.commands import ReadBook
 from engine.domain.events import CampaignPaced
 from engine.domain.interaction import InteractionState
-from engine.domain.values import SECOND
+from engine.domain.policy import TrunkPolicy
+from engine.domain.values import SECOND, AgentId
 from engine.floor import attempts, called, previews, stock
 from engine.floor.crews import Crew
 from engine.floor.state import Campaign, FloorState
@@ -54,18 +56,26 @@ def _pace(step: Step, campaign: Campaign) -> None:
         _tell(step, campaign, "no-agents", "", {})
         return
     stock.refill(step, campaign, sight.staffed)
-    if campaign.policy.mode is Mode.PREVIEW:
-        _dial_previewed(step, campaign)
     proposal = crew.pacing.decide(sight)
-    if sight.lines <= 0:
-        _come_back_for_a_line(step, campaign)
-    if proposal.dials <= 0:
-        _tell(step, campaign, proposal.reason, "" if sight.lines > 0 else "no-lines", proposal.figures)
-        return
     if campaign.policy.mode is Mode.PREVIEW:
-        shown = previews.show(step, campaign, crew, proposal.dials)
-        _tell(step, campaign, proposal.reason, "" if shown else _shortage(campaign), proposal.figures)
-        return
+        _preview(step, campaign, crew, proposal)
+    elif proposal.dials > 0:
+        _dial_granted(step, campaign, sight, proposal)
+    else:
+        if sight.lines <= 0:
+            _come_back_for_a_line(step, campaign)
+        _tell(step, campaign, proposal.reason, "" if sight.lines > 0 else "no-lines", proposal.figures)
+
+
+def _preview(step: Step, campaign: Campaign, crew: Crew, proposal: Proposal) -> None:
+    """Dial what agents have looked at, and show the free ones more."""
+    _dial_previewed(step, campaign)
+    short = proposal.dials > 0 and not previews.show(step, campaign, crew, proposal.dials)
+    _tell(step, campaign, proposal.reason, _shortage(campaign) if short else "", proposal.figures)
+
+
+def _dial_granted(step: Step, campaign: Campaign, sight: Sight, proposal: Proposal) -> None:
+    """Dial what the governor grants of a proposal, as far as leads and lines go."""
     granted = _grant(step, campaign, sight, proposal.dials)
     dialled = _dial_up_to(step, campaign, granted.dials)
     rule = granted.rule
@@ -96,9 +106,13 @@ def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
 
 def _room_of_trunks(step: Step, campaign: Campaign) -> int:
     """How many more calls the campaign's trunks would carry now."""
+    return sum(trunks.room(policy, state, step.now) for policy, state in _trunks(step, campaign))
+
+
+def _trunks(step: Step, campaign: Campaign) -> list[tuple[TrunkPolicy, TrunkState]]:
+    """The campaign's trunks that are there."""
     state = step.state
-    known = [each for each in campaign.policy.trunks if each in state.trunks]
-    return sum(trunks.room(state.trunks[each], state.trunk_states[each], step.now) for each in known)
+    return [(state.trunks[each], state.trunk_states[each]) for each in campaign.policy.trunks if each in state.trunks]
 
 
 def _others(step: Step, campaign: Campaign) -> list[Campaign]:
@@ -171,9 +185,7 @@ def _ask_for_book(step: Step, campaign: Campaign) -> None:
 def _come_back_for_a_line(step: Step, campaign: Campaign) -> None:
     """Limits of calls per second let calls go one by one: be there when the next may."""
     own = trunks.next_room_at(attempts.own_limits(campaign.policy), campaign.tokens, step.now)
-    known = [each for each in campaign.policy.trunks if each in step.state.trunks]
-    state = step.state
-    of_trunks = [trunks.next_room_at(state.trunks[each], state.trunk_states[each], step.now) for each in known]
+    of_trunks = [trunks.next_room_at(policy, state, step.now) for policy, state in _trunks(step, campaign)]
     at = max(own or step.now, min((each for each in of_trunks if each is not None), default=step.now))
     if at > step.now:
         campaign.pace_at = min(campaign.pace_at, at)
@@ -193,13 +205,13 @@ def _dial_up_to(step: Step, campaign: Campaign, count: int) -> int:
     return count
 
 
-def _place(step: Step, campaign: Campaign, lead: ClaimedLead) -> bool:
+def _place(step: Step, campaign: Campaign, lead: ClaimedLead, agent_id: AgentId | None = None) -> bool:
     """Dial this lead over the first trunk that has room for it; False when there is none."""
     if trunks.room(attempts.own_limits(campaign.policy), campaign.tokens, step.now) <= 0:
         return False
     trunk_id = trunks.choose(campaign.policy.trunks, step.state.trunks, step.state.trunk_states, step.now)
     if trunk_id is not None:
-        called.dial(step, campaign, lead, trunk_id)
+        called.dial(step, campaign, lead, trunk_id, agent_id)
     return trunk_id is not None
 
 
@@ -218,7 +230,7 @@ def _dial_previewed(step: Step, campaign: Campaign) -> None:
         now=step.now,
     )
     for agent in agents[: granted.dials]:
-        if agent.preview is not None and _place(step, campaign, agent.preview.lead):
+        if agent.preview is not None and _place(step, campaign, agent.preview.lead, agent.profile.id):
             previews.dialled(agent)
 
 

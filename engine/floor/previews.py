@@ -9,13 +9,13 @@ from __future__ import annotations
 import msgspec
 
 from engine.domain.agent import AgentState
-from engine.domain.campaign import AttemptId, CampaignState, ClaimedLead
+from engine.domain.campaign import CampaignState, ClaimedLead
 from engine.domain.events import LeadPreviewed
 from engine.domain.facts import PreviewAccepted, PreviewSkipped
 from engine.domain.values import SECOND
 from engine.floor import stock
 from engine.floor.crews import Crew
-from engine.floor.state import Agent, Campaign, Preview
+from engine.floor.state import Agent, Attempt, Campaign, Preview
 from engine.floor.step import Step
 
 
@@ -118,16 +118,15 @@ def stop(step: Step, campaign: Campaign) -> None:
             close(step, agent)
 
 
-def nobody_answered(step: Step, attempt_id: AttemptId) -> None:
+def nobody_answered(step: Step, attempt: Attempt) -> None:
     """The call came to nothing: its agent is free for the next."""
-    agent = dialled_for(step, attempt_id)
+    agent = dialled_for(step, attempt)
     if agent is not None:
         close(step, agent)
 
 
-def dialled_for(step: Step, attempt_id: AttemptId) -> Agent | None:
-    """The agent for whom this number was dialled."""
-    for agent in step.state.agents.values():
-        if agent.preview is not None and agent.preview.lead.attempt_id == attempt_id:
-            return agent
-    return None
+def dialled_for(step: Step, attempt: Attempt) -> Agent | None:
+    """The agent for whom this number was dialled, while he is kept for it."""
+    agent = step.state.agents.get(attempt.agent_id) if attempt.agent_id is not None else None
+    kept = agent is not None and agent.preview is not None and agent.preview.lead.attempt_id == attempt.id
+    return agent if kept else None

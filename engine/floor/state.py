@@ -149,6 +149,8 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Asterisk's own time of the answer, 0 unknown."""
     connected_at: int = 0
     outcome: Outcome | None = None
+    agent_id: AgentId | None = None
+    """Who looked at this lead before, and is kept for it."""
     agentless: bool = False
     """Its message is what it was dialled for; nobody is joined to it."""
     tracing: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from engine.dialer import trunks
 from engine.domain import facts
 from engine.domain.attempt import AttemptState, Outcome
-from engine.domain.campaign import CampaignPolicy, Mode
+from engine.domain.campaign import CampaignPolicy
 from engine.domain.commands import Trace
 from engine.domain.facts import SeenLeg
 from engine.domain.values import SECOND, LegId
@@ -44,7 +44,7 @@ def _missing(step: Step, attempt: Attempt, *, was_blind: bool) -> None:
 
 def found(step: Step, fact: facts.AttemptFound) -> None:
     """An INTENT that a crash took out of our memory: what became of it is looked up once we see."""
-    attempts.adopt(step, fact.attempt_id, fact.campaign_id, fact.lead_id, fact.trunk_id, fact.dialled_at)
+    attempts.adopt(step, fact)
 
 
 def trace(step: Step, attempt: Attempt) -> None:
@@ -64,11 +64,11 @@ def traced(step: Step, fact: facts.AttemptTraced) -> None:
     campaign = step.state.campaigns[attempt.campaign_id]
     if attempt.state is not AttemptState.ENDED:
         attempt.answered_at = attempt.answered_at or fact.answered_at
-        attempts.end(step, attempt, _no_less(attempt, outcome_of(fact, campaign.policy)), cause=fact.cause)
+        attempts.end(step, attempt, _no_less(attempt, outcome_of(fact, attempt, campaign.policy)), cause=fact.cause)
     attempts.free(step, attempt)
 
 
-def outcome_of(trace: facts.AttemptTraced, policy: CampaignPolicy) -> Outcome:
+def outcome_of(trace: facts.AttemptTraced, attempt: Attempt, policy: CampaignPolicy) -> Outcome:
     """The outcome of an attempt whose life is known from CEL.
 
     Its end is missing there when Asterisk died with it: who had answered then is no less a live answer.
@@ -79,7 +79,7 @@ def outcome_of(trace: facts.AttemptTraced, policy: CampaignPolicy) -> Outcome:
         return Outcome.LOST
     if not trace.answered_at:
         return trunks.classify(trace.cause) if trace.cause else Outcome.NETWORK
-    if policy.mode is Mode.AGENTLESS:
+    if attempt.agentless:
         return Outcome.MESSAGE
     limit = round(policy.connect_limit_s * SECOND)
     in_time = 0 < trace.joined_at <= trace.answered_at + limit

@@ -17,7 +17,7 @@ from engine.domain.commands import AnyCommand, Publish
 from engine.domain.events import AnyEvent, InteractionEnded
 from engine.domain.values import SECOND, Value
 from engine.errors import NotFound
-from engine.floor import Floor
+from engine.floor import Floor, called
 from engine.runtime.loop import take
 from engine.store.journal import read_journal, seq_before
 from engine.store.lines import read_header, segment_paths
@@ -147,6 +147,8 @@ def explain(directory: Path, interaction_id: str) -> list[Explanation]:
     Raises:
         NotFound: the journal knows no decision about it; the text says where the caller is instead.
     """
+    if interaction_id.startswith("att_") and "." not in interaction_id:
+        interaction_id = called.interaction_id(interaction_id)  # lists of attempts show them so
     seed = seed_of(directory)
     first = _first_mention(directory, interaction_id)
     start = nearest_snapshot(directory, seed, first - 1) if first > 1 else None

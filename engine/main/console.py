@@ -17,7 +17,6 @@ from engine.bus.link import LinkState
 from engine.domain.events import AnyEvent, InteractionEnded
 from engine.domain.policy import QueuePolicy
 from engine.errors import StoreUnavailable
-from engine.floor import called
 from engine.main import belief, sights, timekeeping
 from engine.main.engine import Engine
 from engine.main.figures import LiveReports, Today, TodaysFigures, todays_tally
@@ -91,8 +90,6 @@ class LiveConsole:
         engine = self._engine
         with suppress(StoreUnavailable):  # a full disk: what is on it can be explained all the same
             await on_disk(engine)
-        if interaction_id.startswith("att_") and "." not in interaction_id:
-            interaction_id = called.interaction_id(interaction_id)  # lists of attempts show it so
         found = await asyncio.to_thread(belief.explain, engine.settings.paths.journal, interaction_id)
         decisions = tuple(sights.decision_view(each.seq, each.decision) for each in found)
         return Explained(interaction_id=interaction_id, items=decisions, next=None)

@@ -189,6 +189,7 @@ class Engine:
             self.loop,
             clock.now,
             clock.machine,
+            self.clerk.told_until,
         )
         desk = self.outbound
         self.switch = switch.build(settings, self.floor, desk, self.vault, credentials, desk.intend)

@@ -7,9 +7,8 @@ answers nothing, and the floor then dials nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -29,6 +28,7 @@ from engine.domain.values import SECOND
 from engine.errors import CallwrightError, NotFound
 from engine.floor import Floor
 from engine.runtime.clock import STEP_US
+from engine.runtime.errands import Errands
 from engine.runtime.ports import FactSink
 from engine.store.budgets import Budgets
 from engine.store.dnc import DoNotCallList
@@ -39,13 +39,16 @@ log = structlog.get_logger(__name__)
 
 SETTLE_EVERY_S = 0.5
 KEEP_TRYING_S = 0.5
+OPT_OUTS_BACK_US = 3_600 * SECOND
+"""So much further back than the last fact opt-outs are looked for: one that is kept twice is kept once."""
 
 
 class OutboundDesk:
     """Carries out `ClaimLeads`, `ReturnLeads` and `ReadBook`; writes the INTENT of a `Dial`; keeps opt-outs.
 
-    It stands between the edges and the loop as their sink: an opt-out is in the do-not-call list before the floor hears
-    of it.
+    `now` is the engine's time, `machine` the machine's own clock; `told_until` says up to which instant (µs) the tables
+    hold everything that happened. The desk stands between the edges and the loop as their sink: an opt-out is in the
+    do-not-call list before the floor hears of it.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class OutboundDesk:
         sink: FactSink,
         now: Callable[[], int],
         machine: Callable[[], int],
+        told_until: Callable[[int], int],
     ) -> None:
         self._leads = leads
         self._ledger = ledger
@@ -69,26 +73,27 @@ class OutboundDesk:
         self._sink = sink
         self._now = now
         self._machine = machine
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._told_until = told_until
+        self._errands = Errands()
 
     def put(self, fact: AnyFact) -> None:
         """Hand a fact on to the floor."""
         if isinstance(fact, OptedOut):
-            self._spawn(self._opt_out(fact))
+            self._errands.begin(self._opt_out(fact))
             return
         if isinstance(fact, AttemptTraced) and fact.opted_out_at:
-            self._spawn(self._opt_out(OptedOut(attempt_id=fact.attempt_id, at=fact.opted_out_at)))
+            self._errands.begin(self._opt_out(OptedOut(attempt_id=fact.attempt_id, at=fact.opted_out_at)))
         self._sink.put(fact)
 
     def start(self, command: AnyCommand) -> bool:
         """Begin to carry out one command; False when it is none of ours. `Dial` comes by `intend`."""
         match command:
             case ClaimLeads():
-                self._spawn(self._claim(command))
+                self._errands.begin(self._claim(command))
             case ReturnLeads():
-                self._spawn(self._give_back(command))
+                self._errands.begin(self._give_back(command))
             case ReadBook():
-                self._spawn(self._read_book(command))
+                self._errands.begin(self._read_book(command))
             case _:
                 return False
         return True
@@ -170,9 +175,10 @@ class OutboundDesk:
         campaign = self._floor.state.campaigns.get(command.campaign_id)
         if campaign is None:
             return
-        at = self._now()  # before the reading: what comes while it runs may be missing in it
+        now = self._now()
+        at = self._told_until(now)  # before the reading: what comes while it runs may be missing in it
         try:
-            tallies = await self._budgets.tallies(campaign.policy, at)
+            tallies = await self._budgets.tallies(campaign.policy, now)
         except CallwrightError as away:
             log.warning("the ledger cannot be read", campaign_id=command.campaign_id, why=away.what)
             return
@@ -197,13 +203,3 @@ class OutboundDesk:
         """What the machine's clock says where that is not our time, as after a step of it; else 0."""
         machine = self._machine()
         return machine if abs(machine - self._now()) >= STEP_US else 0
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-OPT_OUTS_BACK_US = 3_600 * SECOND
-"""So much further back than the last fact opt-outs are looked for: one that is kept twice is kept once."""

@@ -140,6 +140,13 @@ class Clerk:
         """Events in memory that wait for the database."""
         return self._events
 
+    def told_until(self, now: int) -> int:
+        """Up to which instant (µs, `now` at most) the fact tables hold everything that happened; 0 while unknown."""
+        if self.let_go:
+            return 0
+        waiting = next((events[0].at for _, events in self._noted if events), None)
+        return now if waiting is None else min(now, waiting - 1)
+
     @property
     def trouble(self) -> CallwrightError | None:
         """What keeps the clerk from writing now, or None."""

@@ -106,7 +106,7 @@ class Site:
         """An INTENT was asked for, and what follows from it has happened."""
         async with asyncio.timeout(5):
             await self._intended.wait()
-            await asyncio.gather(*self.telephony._tasks)
+            await self.telephony._errands.all_done()
 
     async def dialled(self, **changes: Any) -> str:
         """Dial, and wait for Asterisk's channel; the attempt's id."""
