@@ -11,6 +11,7 @@ import typer
 from cli import campaign_options, lists
 from cli.campaign_options import Options
 from cli.campaign_screen import picture
+from cli.campaign_words import changed, hours_in_vain
 from cli.client import Engine, NoEngine, ask, calling, is_served, no_engine
 from cli.desk import at_desk, wanted
 from cli.interaction import From, To
@@ -28,11 +29,11 @@ QUEUE: Final = typer.Option(metavar="ID", help="The queue whose agents serve it.
 
 
 def _worst(campaign: Record) -> str:
-    """The budget that is nearest to its cap."""
-    shares = [
-        (each["rate"] / each["cap"], each["rate"]) for each in campaign["standings"] if each["rate"] and each["cap"]
-    ]
-    return percent(max(shares)[1]) if shares else "-"
+    """The budget that is nearest to its cap: `1.9% (19 of 1000)`."""
+    if not campaign["standings"]:
+        return "-"
+    worst = max(campaign["standings"], key=lambda each: (each["rate"] or 0.0) / (each["cap"] or 1.0))
+    return f"{percent(worst['rate'] or 0.0)} ({worst['drops']} of {worst['answers']})"
 
 
 COLUMNS: Final = (
@@ -73,6 +74,7 @@ def create(id_: Id, queue: Annotated[str, QUEUE], as_json: Json = False, **given
             refused.where, refused.mend = "", f"`callwright campaign set {id_}` changes it"
         raise
     done(f"Created campaign {id_}; see `callwright campaign check {id_}`.", record, as_json=as_json)
+    _warn_of_hours(record)
 
 
 @app.command(
@@ -99,12 +101,16 @@ def set_(id_: Id, queue: Annotated[str | None, QUEUE] = None, as_json: Json = Fa
         return before, await desk.patch("campaigns", id_, body=fields)
 
     before, after = at_desk(work, writing=True)
-    fields = [field for field in before if field in after and before[field] != after[field] and field not in _MOVING]
-    said = "; ".join(f"{field.replace('_', ' ')} {words(before[field])} → {words(after[field])}" for field in fields)
-    done(f"Campaign {id_}: {said or 'nothing is different'}.", after, as_json=as_json)
+    said = changed(before, after)
+    told = "\n  ".join([f"Campaign {id_} has changed:", *said]) if said else f"Campaign {id_}: nothing is different."
+    done(told, after, as_json=as_json)
+    _warn_of_hours(after)
 
 
-_MOVING: Final = ("state", "begun", "leads", "standings", "live")
+def _warn_of_hours(campaign: Record) -> None:
+    """Say at once that hours were given in which nobody may be called."""
+    for warning in hours_in_vain(campaign):
+        say(f"Warning: {warning}")
 
 
 @app.command("remove", epilog=examples("callwright campaign remove autumn --yes"))
@@ -189,7 +195,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command("show", epilog=examples("callwright campaign show autumn", "callwright campaign show autumn --json"))
 def show_(id_: Id, as_json: Json = False) -> None:
-    """Show a campaign: its pace and why, agents, lines, leads, budgets."""
+    """Show a campaign: its pace and why, agents, lines, leads, budgets; hours, schedule, caps and limits."""
     campaign = wanted("campaigns", id_)
     if as_json:
         emit(campaign)
@@ -221,7 +227,7 @@ def watch(
         if as_json:
             emit(campaign)
         else:
-            show(picture(campaign, known.site.timezone))
+            show(picture(campaign, known.site.timezone, whole=False))
         return
     try:
         ask(_print_lines(id_, every) if as_json else _live(id_, every))
@@ -256,7 +262,7 @@ async def _look(engine: Engine, id_: str) -> RenderableType:
     from rich.text import Text
 
     try:
-        return picture(await engine.get("campaigns", id_), settings().site.timezone)
+        return picture(await engine.get("campaigns", id_), settings().site.timezone, whole=False)
     except NoEngine:
         return Text("the engine is away; whoever is answered now hears the message, nothing is dialled", "bold red")
     except CallwrightError as error:

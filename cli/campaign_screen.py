@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cli.campaign_words import described
 from cli.output import Record, local, percent, words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def picture(campaign: Record, timezone: str) -> Table:
-    """Pace and its reason, agents, lines, leads, budgets: a line for each."""
+def picture(campaign: Record, timezone: str, *, whole: bool = True) -> Table:
+    """Pace and its reason, agents, lines, leads, budgets, and what does not move: hours, schedule, caps, limits.
+
+    Without `whole` only what moves.
+    """
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for title, text in lines(campaign, timezone):
+    for title, text in (*lines(campaign, timezone), *(described(campaign) if whole else ())):
         table.add_row(title, text)
     return table
 
 
 def lines(campaign: Record, timezone: str) -> list[tuple[str, str]]:
-    """Title and text of each line."""
+    """Title and text of each line about what moves."""
     begun = f", begun {local(campaign['begun'], timezone)}" if campaign["begun"] else ""
     return [
         (campaign["id"], f"{campaign['name']}: {campaign['state']}{begun}"),

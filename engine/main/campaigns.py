@@ -16,7 +16,7 @@ from engine.domain.attempt import Outcome
 from engine.domain.campaign import CampaignPolicy, CampaignState
 from engine.domain.values import LegMode
 from engine.errors import Conflict, RefusedByRule, UsageError
-from engine.main import campaign_sights
+from engine.main import campaign_check, campaign_sights
 from engine.main.moments import moment
 from engine.runtime.outbound import (
     BudgetView,
@@ -143,8 +143,13 @@ class StoredCampaigns:
     async def check(self, id_: str) -> CampaignCheck:
         """What forbids it, what will hurt, and what may be hoped for."""
         standing = await self._shelf.standing(id_)
-        means = await self._means(standing)
-        findings = preflight.look(standing.policy, means)
+        now = self._now()
+        so_far = await self._figures.attempts(id_, 0, now + 1)
+        seen = campaign_check.Seen(
+            so_far.dialled - so_far.open, so_far.live_answers, await self._budgets.tallies(standing.policy, now)
+        )
+        means = campaign_check.with_facts(await self._means(standing), seen)
+        findings = campaign_check.look(standing.policy, standing.terms, means, seen)
         return CampaignCheck(
             campaign_id=id_,
             ok=all(each.level is not Level.ERROR for each in findings),

@@ -61,7 +61,7 @@ def test_a_campaign_is_defined_changed_and_removed(office: Callwright) -> None:
     again = office("campaign", "create", "autumn", "--queue", "sales")
     assert (again.code, "`callwright campaign set autumn` changes it" in again.err) == (4, True)
     told = office("campaign", "set", "autumn", "--ring-s", "30", "--mode", "progressive")
-    assert told.out == "Campaign autumn: mode predictive → progressive; ring s 25 → 30.\n"
+    assert told.out == ("Campaign autumn has changed:\n  mode: predictive → progressive\n  ring time: 25 s → 30 s\n")
     kept = office("campaign", "set", "autumn", "--cap", "0.03", "--hours", "sun 10-12", "--json").json
     assert [(each["window"], each["cap"]) for each in kept["budgets"]] == [
         ("rolling-30-days", 0.03),
@@ -69,10 +69,59 @@ def test_a_campaign_is_defined_changed_and_removed(office: Callwright) -> None:
     ]
     assert [rule["id"] for rule in kept["rules"]["hours"]] == ["calling-hours", "campaign-hours"]
     assert office("campaign", "set", "autumn").code == 2
+    assert office("campaign", "set", "autumn", "--ring-s", "30").out == "Campaign autumn: nothing is different.\n"
     keys.check("campaign-list", office("campaign", "list", "--json").json)
     assert "autumn" in office("campaign", "list").out
     assert office("campaign", "remove", "autumn", "--json").json == {"removed": "autumn"}
     assert office("campaign", "show", "autumn").code == 3
+
+
+def test_a_change_is_told_in_words(office: Callwright) -> None:
+    office("campaign", "create", "autumn", "--queue", "sales", *SAID)
+    told = office(
+        *("campaign", "set", "autumn", "--hours", "mon-fri 9-17", "--cap", "0.025", "--daily-cap", "1"),
+        *("--retry", "busy=900", "--retry", "no-answer=0", "--trunk", "b", "--schedule", "mon-fri 9-12"),
+    ).out
+    for line in (
+        "hours (campaign-hours): Mon-Fri 09:00-20:00, Sat 10:30-18:00 → Mon-Fri 09:00-17:00",
+        "abandoned: at most 2% per rolling-30-days of the seller; at most 2% per 24-hours of the seller → at most 2.5%",
+        "dials of one number: at most 2 in 24 h → at most 1 in 24 h",
+        "calls again after busy: 10 min → 15 min",
+        "calls again after no-answer: 2 h → never",
+        "trunks: a, b → b",
+        "schedule: none → Mon-Fri 09:00-12:00",
+    ):
+        assert f"\n  {line}" in told
+    assert told.count("\n") == 8
+    assert "{" not in told
+
+
+def test_hours_schedule_and_caps_are_shown_in_words(office: Callwright) -> None:
+    office("campaign", "create", "autumn", "--queue", "sales", *SAID, "--schedule", "mon-fri 9-17:30")
+    shown = " ".join(office("campaign", "show", "autumn").out.split())
+    for text in (
+        "hours Mon-Fri 09:00-20:00, Sat 10:30-18:00, and within every day 08:00-21:00 (16 CFR 310.4(c)",
+        "schedule Mon-Fri 09:00-17:30 in UTC",
+        "one number at most 2 in 24 h, 2 h between two dials",
+        "one lead at most 6 dials; again after busy 10 min, no-answer 2 h,",
+        "limits lines: those of the trunks; calls per second: those of the trunks; rings 25 s; an agent within 2 s",
+        "expects 30% answered; live answers 2000 to come",
+    ):
+        assert text in shown
+
+
+@pytest.mark.parametrize("hours", ["mon-fri 22-6", "mon-sun 22:00-06:00"])
+def test_hours_at_night_are_warned_of(office: Callwright, hours: str) -> None:
+    made = office("campaign", "create", "autumn", "--queue", "sales", "--hours", hours)
+    assert made.code == 0
+    assert "Warning: hours" in made.err
+    assert "22:00-06:00: nobody is called" in made.err
+    assert "calls are allowed only every day 08:00-21:00 (16 CFR 310.4(c)" in made.err
+    assert "Nothing is ever dialled" in made.err
+    partly = office("campaign", "set", "autumn", "--hours", "mon-fri 18-22")
+    assert "nobody is called Mon-Fri 21:00-22:00" in partly.err
+    assert "Nothing is ever dialled" not in partly.err
+    assert "Warning" not in office("campaign", "set", "autumn", "--hours", "mon-fri 9-20").err
 
 
 def test_a_campaign_is_checked_started_paused_and_stopped(office: Callwright) -> None:
@@ -132,10 +181,16 @@ def test_the_pace_is_told_in_words(running: Callwright) -> None:
     assert "19 of 1000 live answers abandoned (1.9%, at most 2.8% by 95 %; cap 3.0%); the budget bears 32" in shown
 
 
+def test_the_budget_is_shown_by_its_counts(running: Callwright) -> None:
+    assert "1.9% (19 of 1000)" in running("campaign", "list").out
+
+
 def test_watching_once(running: Callwright) -> None:
     watched = running("campaign", "watch", "autumn", "--once", "--json").json
     keys.check("campaign-show", watched)
-    assert running("campaign", "watch", "autumn").out == running("campaign", "show", "autumn").out
+    seen = running("campaign", "watch", "autumn").out
+    assert running("campaign", "show", "autumn").out.startswith(seen)
+    assert "schedule" not in seen
     assert running("campaign", "watch", "winter", "--once").code == 3
 
 
@@ -156,6 +211,12 @@ def test_what_only_an_engine_knows_is_null(callwright: Callwright) -> None:
     assert (made["live"], made["state"], made["begun"]) == (None, "stopped", None)
     assert "no engine is running" in callwright("campaign", "show", "autumn").out
     assert callwright("campaign", "watch", "autumn").code == 1
+
+
+def test_nobody_abandoned_is_no_dash(callwright: Callwright) -> None:
+    callwright("queue", "add", "sales")
+    callwright("campaign", "create", "autumn", "--queue", "sales")
+    assert "0.0% (0 of 0)" in callwright("campaign", "list").out
 
 
 def test_a_start_without_an_engine_waits_for_one(callwright: Callwright) -> None:

@@ -108,9 +108,12 @@ def test_do_not_call_ends_a_lead(filled: Callwright) -> None:
     assert (added["listed"], added["source"]) == (True, "operator")
     assert filled("dnc", "check", "+442079460121").out.startswith("+442079460121 is on the do-not-call list since ")
     assert len(filled("lead", "list", "--state", "dnc", "--json").json["items"]) == 1
-    assert filled("dnc", "remove", "+442079460121").code == 0
+    refused = filled("dnc", "remove", "+442079460121", "--json")
+    assert (refused.code, "say --yes" in refused.error["mend"]) == (2, True)
+    assert filled("dnc", "check", "+442079460121", "--json").json["listed"] is True
+    assert filled("dnc", "remove", "+442079460121", "--yes").code == 0
     assert filled("dnc", "check", "+442079460121", "--json").json["listed"] is False
-    assert filled("dnc", "remove", "+442079460121").code == 3
+    assert filled("dnc", "remove", "+442079460121", "--yes").code == 3
     assert len(filled("lead", "list", "--state", "new", "--json").json["items"]) == 3
     assert filled("dnc", "add", "nobody").code == 2
 
@@ -134,7 +137,7 @@ def test_do_not_call_at_an_engine(callwright: Callwright, engine: MemoryConsole,
     assert callwright("dnc", "add", "+442079460121").code == 0
     assert list(engine.do_not_call.kept) == ["+442079460121"]
     assert callwright("dnc", "check", "+442079460121", "--json").json["listed"] is True
-    assert callwright("dnc", "remove", "+442079460121").code == 0
+    assert callwright("dnc", "remove", "+442079460121", "--yes").code == 0
     (tmp_path / "stop.txt").write_text("+33123456789\n", encoding="utf-8")
     assert callwright("dnc", "import", str(tmp_path / "stop.txt"), "--json").json["added"] == 1
 
