@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+from typing import NamedTuple
 from zoneinfo import available_timezones
 
 import phonenumbers
 
 from engine.acd import definitions
-from engine.dialer.law import check_ring_time
+from engine.dialer.law import Rules, check_ring_time
 from engine.domain import alphabets
 from engine.domain.alphabets import Alphabet
 from engine.domain.attempt import Outcome
@@ -28,6 +29,10 @@ _PIN = re.compile(r"[0-9]{4,8}")
 LONGEST_NAME = 100
 MOST_LINES = 10_000
 LONGEST_RING_S = 120.0
+MOST_DIALS = 1_000
+"""A cap beyond this is none."""
+LONGEST_RULE_S = 366 * 86_400.0
+DAY_MIN = 24 * 60
 LISTED = 12
 """So many names a refusal tells of those that are there."""
 
@@ -179,13 +184,42 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     for span in terms.schedule:
         _check_range(span.start, 0, 24 * 60, f"{where}.schedule")
         _check_range(span.end, 0, 24 * 60, f"{where}.schedule")
-    for cap in terms.rules.caps:
-        _check_range(cap.limit, 0, 1_000, f"{where}.rules.{cap.id}")
-    for interval in terms.rules.intervals:
-        _check_range(interval.seconds, 0, 366 * 86_400, f"{where}.rules.{interval.id}")
+    if fault := rule_fault(terms.rules):
+        raise ConfigError(fault.what, where=f"{where}.rules.{fault.rule_id}", mend=fault.mend)
     for outcome, seconds in terms.retry_s.items():
         check_known("outcome", outcome, [each.value for each in Outcome], f"{where}.retry_s")
-        _check_range(seconds, 0, 366 * 86_400, f"{where}.retry_s")
+        _check_range(seconds, 0, LONGEST_RULE_S, f"{where}.retry_s")
+
+
+class RuleFault(NamedTuple):
+    """A rule that no clock could keep: its id, what is wrong with it, and what to write instead."""
+
+    rule_id: str
+    what: str
+    mend: str
+
+
+def rule_fault(rules: Rules) -> RuleFault | None:
+    """Return the first rule with a value that cannot be used, if there is one.
+
+    Asked when terms are set, and once more before a dial: terms of an older version or of a restored backup may hold
+    anything, and one campaign's must not cost the others their dials.
+    """
+    for cap in rules.caps:
+        if not 0 <= cap.limit <= MOST_DIALS:
+            return RuleFault(cap.id, f"{cap.limit} calls are no limit", f"Use 0 to {MOST_DIALS}.")
+        if not 0 <= cap.within_s <= LONGEST_RULE_S:
+            return RuleFault(cap.id, f"{cap.within_s:g} s are no span of a limit", f"Use 0 to {LONGEST_RULE_S:g} s.")
+    for interval in (*rules.intervals, *rules.after_abandoned):
+        if not 0 <= interval.seconds <= LONGEST_RULE_S:
+            return RuleFault(interval.id, f"{interval.seconds:g} s are no interval", f"Use 0 to {LONGEST_RULE_S:g} s.")
+    for hours in rules.hours:
+        for span in hours.spans:
+            minutes = min(span.start, span.end) >= 0 and max(span.start, span.end) <= DAY_MIN
+            if not minutes or not set(span.weekdays) <= set(range(7)):
+                what = f"{span.start} to {span.end} min on days {list(span.weekdays)} are no hours"
+                return RuleFault(hours.id, what, f"Use minutes of a day, 0 to {DAY_MIN}, and days 0 (Monday) to 6.")
+    return None
 
 
 def check_number(number: NumberPolicy) -> None:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import structlog
 from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from engine.dialer.law import Called, Verdict, may_dial
 from engine.domain.attempt import Outcome
@@ -25,12 +27,14 @@ from engine.domain.commands import Dial
 from engine.domain.values import SECOND, Token, Value
 from engine.errors import NotFound, StoreUnavailable
 from engine.store.campaigns import Standing, standing
-from engine.store.database import Database
+from engine.store.checks import rule_fault
+from engine.store.database import Database, is_damage, is_passing
 from engine.store.dnc import unwanted
 from engine.store.leads import RELEASED, LeadState, is_in
 from engine.store.tables import DialAttempt, Lead, LeadGroup, PersonalData, table
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 INTEND_WITHIN_S = 0.9
 """Longer than this nobody waits for the ledger: dialling stops within a second of the database."""
@@ -42,6 +46,9 @@ ASK_AGAIN_US = 900 * SECOND
 """A lead that a rule refused without saying until when waits so long."""
 ERASED = "erased"
 """The rule that refuses a lead whose number the vault was told to forget."""
+WHY_CHARS = 200
+UNUSABLE = "campaign-unusable"
+"""The rule that refuses a dial of a campaign whose own definition cannot be used; `says` tells why."""
 
 _RANG_NOBODY = tuple(outcome.value for outcome in (Outcome.REFUSED, Outcome.TRUNK, Outcome.NOT_DIALLED))
 
@@ -192,39 +199,68 @@ def _intend_all(batch: Sequence[_Wanted], connection: Connection) -> list[Intent
         if time.monotonic() >= wanted.deadline:
             answers.append(None)
             continue
-        try:
-            answers.append(_intend(connection, wanted.dial, wanted.now, wanted.machine))
-        except NotFound as missing:  # before anything of this dial was written
-            answers.append(missing)
+        answers.append(_apart(connection, wanted))
     return answers
+
+
+def _apart(connection: Connection, wanted: _Wanted) -> Intent | Refusal | Exception:
+    """Answer one of a batch by itself: what is wrong with its campaign or its rows must not cost the others theirs."""
+    try:
+        with connection.begin_nested():
+            return _intend(connection, wanted.dial, wanted.now, wanted.machine)
+    except NotFound as missing:
+        return missing
+    except Exception as failed:
+        if is_passing(failed) or is_damage(failed):  # the database's own trouble is everybody's
+            raise
+        log.exception("a dial is refused, as its campaign cannot be used", attempt_id=wanted.dial.attempt_id)
+        why = str(failed).partition("\n")[0][:WHY_CHARS]
+        return _unusable(connection, wanted, f"{type(failed).__name__}: {why}")
+
+
+def _unusable(connection: Connection, wanted: _Wanted, why: str) -> Refusal:
+    """Refuse a dial that could not even be judged. If that cannot be kept either, its lead goes back with its lease."""
+    verdict = Verdict(allowed=False, rule=UNUSABLE, says=why)
+    try:
+        with connection.begin_nested():
+            return _refuse(connection, wanted.dial, "", {}, verdict, wanted.now)
+    except (DBAPIError, StatementError) as failed:
+        if is_passing(failed) or is_damage(failed):
+            raise
+        return Refusal(attempt_id=wanted.dial.attempt_id, rule=UNUSABLE, says=why, kept=False)
 
 
 def _intend(connection: Connection, dial: Dial, now: int, machine: int) -> Intent | Refusal:
     campaign = standing(connection, dial.campaign_id)
+    rules = campaign.terms.rules
+    refuse = functools.partial(
+        _refuse, connection, dial, campaign.policy.seller, {rules.do_not_call.id: LeadState.DNC, ERASED: LeadState.DONE}
+    )
     taken = update(_LEAD).where(
         _LEAD.c.id == dial.lead_id, _LEAD.c.attempt_id == dial.attempt_id, is_in(LeadState.CLAIMED)
     )
     if connection.execute(taken.values(state=LeadState.DIALLED.value, lease_us=None)).rowcount == 0:
         return _not_ours(connection, dial)
-    number = connection.execute(select(_TOKEN.c.value).where(_TOKEN.c.id == dial.number)).scalar_one_or_none()
-    if number is None:
-        return _refuse(
-            connection, dial, campaign, Verdict(allowed=False, rule=ERASED, says="the person was erased"), now
-        )
-    called = _called(connection, dial, campaign, now)
-    verdict = may_dial(called, campaign.terms.rules, now)
+    person = connection.execute(select(_TOKEN.c.value, _TOKEN.c.lookup).where(_TOKEN.c.id == dial.number)).one_or_none()
+    if person is None:
+        return refuse(Verdict(allowed=False, rule=ERASED, says="the person was erased"), now)
+    if fault := rule_fault(rules):
+        says = f"{fault.what}; set the campaign's terms anew"
+        return refuse(Verdict(allowed=False, rule=fault.rule_id, says=says), now, person.lookup)
+    called = _called(connection, dial, campaign, person.lookup, now)
+    verdict = may_dial(called, rules, now)
     if verdict.allowed and machine:
-        verdict = may_dial(Called(zones=called.zones), campaign.terms.rules, machine)
+        verdict = may_dial(Called(zones=called.zones), rules, machine)
     if not verdict.allowed:
-        return _refuse(connection, dial, campaign, verdict, now)
-    connection.execute(insert(_ATTEMPT).values(_row(dial, campaign, now)))
-    return Intent(attempt_id=dial.attempt_id, number=number)
+        return refuse(verdict, now, person.lookup)
+    connection.execute(insert(_ATTEMPT).values(_row(dial, campaign.policy.seller, now, person.lookup)))
+    return Intent(attempt_id=dial.attempt_id, number=person.value)
 
 
-def _called(connection: Connection, dial: Dial, campaign: Standing, now: int) -> Called:
+def _called(connection: Connection, dial: Dial, campaign: Standing, lookup: bytes, now: int) -> Called:
     """Return what the law must know of the person: where he may be, what he asked for, when he was dialled."""
     zones = select(_GROUP.c.zones).join(_LEAD, _LEAD.c.group_id == _GROUP.c.id).where(_LEAD.c.id == dial.lead_id)
-    dials = _earlier(connection, dial.number, now - campaign.terms.rules.look_back_us())
+    dials = _earlier(connection, lookup, now - campaign.terms.rules.look_back_us())
     return Called(
         zones=campaign.terms.zones(connection.execute(zones).scalar_one()),
         do_not_call=bool(unwanted(connection, [dial.number])),
@@ -233,12 +269,15 @@ def _called(connection: Connection, dial: Dial, campaign: Standing, now: int) ->
     )
 
 
-def _earlier(connection: Connection, number: str, since: int) -> Sequence[Any]:
-    """Return a number's dials since an instant in any campaign, latest first, without those that rang nobody."""
+def _earlier(connection: Connection, lookup: bytes, since: int) -> Sequence[Any]:
+    """Return a number's dials since an instant in any campaign, latest first, without those that rang nobody.
+
+    By the number's hash, not its token: a person who was erased has no more calls to come than before.
+    """
     rang = or_(_ATTEMPT.c.outcome.is_(None), _ATTEMPT.c.outcome.not_in(_RANG_NOBODY))
     dials = (
         select(_ATTEMPT.c.intent_us, _ATTEMPT.c.answered_us, _ATTEMPT.c.outcome)
-        .where(_ATTEMPT.c.number == number, _ATTEMPT.c.intent_us > since, rang)
+        .where(_ATTEMPT.c.lookup == lookup, _ATTEMPT.c.intent_us > since, rang)
         .order_by(_ATTEMPT.c.intent_us.desc())
         .limit(DIALS_TOLD)
     )
@@ -255,16 +294,24 @@ def _not_ours(connection: Connection, dial: Dial) -> Refusal:
     return Refusal(attempt_id=dial.attempt_id, rule=rule, kept=False)
 
 
-def _refuse(connection: Connection, dial: Dial, campaign: Standing, verdict: Verdict, now: int) -> Refusal:
-    """Keep a refusal, and let the lead go as far as its rule wants."""
+def _refuse(
+    connection: Connection,
+    dial: Dial,
+    seller: str,
+    ends: Mapping[str, LeadState],
+    verdict: Verdict,
+    now: int,
+    lookup: bytes | None = None,
+) -> Refusal:
+    """Keep a refusal, and let the lead go as far as its rule wants. `ends`: rules after which it is over."""
     columns = {"outcome": Outcome.REFUSED.value, "outcome_us": now, "rule": verdict.rule}
-    connection.execute(insert(_ATTEMPT).values(_row(dial, campaign, now) | columns))
-    ends = {campaign.terms.rules.do_not_call.id: LeadState.DNC, ERASED: LeadState.DONE}.get(verdict.rule)
-    if ends is not None:
-        lead: dict[str, Any] = RELEASED | {"state": ends.value}
+    connection.execute(insert(_ATTEMPT).values(_row(dial, seller, now, lookup) | columns))
+    if verdict.rule in ends:
+        lead: dict[str, Any] = RELEASED | {"state": ends[verdict.rule].value}
     else:
         lead = RELEASED | {"next_us": max(verdict.until, now + 1) if verdict.until else now + ASK_AGAIN_US}
-    connection.execute(update(_LEAD).where(_LEAD.c.id == dial.lead_id).values(**lead))
+    mine = update(_LEAD).where(_LEAD.c.id == dial.lead_id, _LEAD.c.attempt_id == dial.attempt_id)
+    connection.execute(mine.values(**lead))
     return Refusal(attempt_id=dial.attempt_id, rule=verdict.rule, until=verdict.until, says=verdict.says)
 
 
@@ -281,17 +328,18 @@ def _settle(connection: Connection, attempt_id: str) -> Intent | None:
     return None if number is None else Intent(attempt_id=AttemptId(attempt_id), number=number)
 
 
-def _row(dial: Dial, campaign: Standing, now: int) -> dict[str, Any]:
+def _row(dial: Dial, seller: str, now: int, lookup: bytes | None) -> dict[str, Any]:
     return {
         "id": dial.attempt_id,
         "campaign_id": dial.campaign_id,
-        "seller": campaign.policy.seller,
+        "seller": seller,
         "lead_id": dial.lead_id,
         "number": dial.number,
         "trunk_id": dial.trunk_id,
         "intent_us": now,
         "cause": 0,
         "rule": "",
+        "lookup": lookup,
     }
 
 

@@ -24,6 +24,14 @@ from engine.store.statements import insert_new
 from engine.store.tables import Campaign, DialAttempt, Lead, LiveAnswersHour, table
 
 HOUR_US = 3_600 * SECOND
+AT_ONCE_TIMES = 2
+"""After so many dials that reached nobody's telephone a lead may go again at once: the next trunk may carry it, or the
+same one after its breaker's pause. From then on it is the number rather than the trunk, and the delay grows."""
+FIRST_DELAY_US = 300 * SECOND
+LONGEST_DELAY_US = 24 * HOUR_US
+MOST_UNRUNG = 14
+"""So many dials in a row that reached nobody end a lead. With these delays they take nearly four days, so no trunk that
+is dead over a weekend uses up a list."""
 
 _ATTEMPT = table(DialAttempt)
 _LEAD = table(Lead)
@@ -104,16 +112,20 @@ def _terms(connection: Connection, campaign_id: str) -> CampaignTerms:
 
 def _recycle(connection: Connection, event: AttemptEnded, attempt: Any, terms: CampaignTerms) -> None:
     """Decide what becomes of the lead."""
-    lead = connection.execute(
-        select(_LEAD.c.id, _LEAD.c.attempts).where(_LEAD.c.attempt_id == event.attempt_id, is_in(LeadState.DIALLED))
-    ).one_or_none()
+    columns_of_lead = (_LEAD.c.id, _LEAD.c.attempts, _LEAD.c.unrung)
+    mine = (_LEAD.c.attempt_id == event.attempt_id, is_in(LeadState.DIALLED))
+    lead = connection.execute(select(*columns_of_lead).where(*mine)).one_or_none()
     if lead is None:
         return
     columns: dict[str, Any] = RELEASED | {"last_outcome": event.outcome.value}
-    if event.outcome in (Outcome.TRUNK, Outcome.NOT_DIALLED):
-        columns["next_us"] = event.at  # nobody's phone rang: at once, and not counted
+    if event.outcome in (Outcome.TRUNK, Outcome.NOT_DIALLED):  # nobody's phone rang: no limit counts it
+        columns["unrung"] = lead.unrung + 1
+        asked_us = terms.retry_after_us(event.outcome) or 0
+        columns["next_us"] = event.at + max(unrung_delay_us(columns["unrung"]), asked_us)
+        if columns["unrung"] >= MOST_UNRUNG:
+            columns["state"] = LeadState.DONE.value
     else:
-        columns["attempts"] = lead.attempts + 1
+        columns["attempts"], columns["unrung"] = lead.attempts + 1, 0
         retry_us = terms.retry_after_us(event.outcome)
         if retry_us is None or columns["attempts"] >= terms.max_attempts:
             columns["state"] = LeadState.DONE.value
@@ -122,3 +134,10 @@ def _recycle(connection: Connection, event: AttemptEnded, attempt: Any, terms: C
     if columns["state"] != LeadState.DONE.value and unwanted(connection, [attempt.number]):
         columns["state"] = LeadState.DNC.value
     connection.execute(update(_LEAD).where(_LEAD.c.id == lead.id).values(**columns))
+
+
+def unrung_delay_us(times: int) -> int:
+    """Return how long a lead waits (µs) after so many dials in a row that reached nobody's telephone."""
+    if times <= AT_ONCE_TIMES:
+        return 0
+    return min(FIRST_DELAY_US << min(times - AT_ONCE_TIMES - 1, 16), LONGEST_DELAY_US)

@@ -243,7 +243,8 @@ class Lead(Row, table=True):
     """Somebody to be called: `number` is a token, `state` a LeadState.
 
     `lease_us` and `attempt_id` are set while it is claimed, `attempt_id` also while it is dialled. It may not be called
-    before `next_us`. `attempts` counts the dials that its campaign's limit counts.
+    before `next_us`. `attempts` counts the dials that its campaign's limit counts, `unrung` those since the last of
+    them, one after the other, that reached nobody's telephone.
     """
 
     __table_args__ = (
@@ -268,10 +269,14 @@ class Lead(Row, table=True):
     lease_us: int | None = Field(default=None, sa_type=BigInteger)
     attempt_id: str | None = None
     import_id: str = ""
+    unrung: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class LeadImport(Row, table=True):
-    """One import of a file. `ended_us` is missing while it goes on, or when it was cut off."""
+    """One import of a file. `ended_us` is missing while it goes on, or when it was cut off.
+
+    `number_column`: the name of the column that the numbers were taken from.
+    """
 
     __tablename__ = "lead_import"
     __table_args__ = (Index(None, "campaign_id", "begun_us"),)
@@ -284,6 +289,7 @@ class LeadImport(Row, table=True):
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
+    number_column: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class RejectedRow(Row, table=True):
@@ -300,12 +306,15 @@ class RejectedRow(Row, table=True):
 class DialAttempt(Row, table=True):
     """The ledger: one row per attempt, written before anything is dialled. `outcome` is NULL while it is open.
 
-    `number` is a token. A refused attempt has outcome `refused` and its rule from the beginning; nothing was dialled.
+    `number` is a token, `lookup` the vault's keyed hash of the same number: what the law counts per number goes by it,
+    so erasing a person and importing his number again gives nobody more calls. NULL where the token was erased before.
+    A refused attempt has outcome `refused` and its rule from the beginning; nothing was dialled.
     """
 
     __tablename__ = "attempt"
     __table_args__ = (
         Index(None, "number", "intent_us"),
+        Index(None, "lookup", "intent_us"),
         Index(None, "campaign_id", "intent_us"),
         Index("ix_attempt_open", "intent_us", **_where("outcome IS NULL")),
         # The edges of a budget's window; whole hours are in live_answers_hour.
@@ -328,6 +337,7 @@ class DialAttempt(Row, table=True):
     cause: int = 0
     rule: str = ""
     agent_id: str | None = None
+    lookup: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class CampaignSpan(Row, table=True):

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
-from engine.dialer.law import IntervalRule, Rules
+from engine.dialer.law import CapRule, HoursRule, IntervalRule, Rules
 from engine.domain.attempt import Outcome
 from engine.domain.campaign import AttemptId, Budget, CampaignId, CampaignState, Tally, Window
 from engine.domain.events import CampaignMoved, PersonOptedOut, TrunkMoved
 from engine.domain.flow import OpenSpan
-from engine.errors import NotFound, StoreUnavailable
+from engine.errors import ConfigError, NotFound, StoreUnavailable
 from engine.store.campaigns import CampaignTerms
 from engine.store.database import Database
 from engine.store.ledger import Intent, Ledger, Refusal
-from engine.store.tables import CampaignSpan, DialAttempt, Lead, TrunkSpan, table
+from engine.store.outcomes import MOST_UNRUNG
+from engine.store.tables import Campaign, CampaignSpan, DialAttempt, Lead, PersonalData, TrunkSpan, table
 from tests.contract.lists import DAY, HOUR, MINUTE, NOON, POLICY, SPRING, TRUNK, Desk, dial, new_york, open_desk
 
 
@@ -190,9 +191,127 @@ async def test_a_lead_is_done_after_its_last_attempt(desk: Desk) -> None:
 async def test_a_trunk_that_failed_does_not_use_up_the_cap(desk: Desk) -> None:
     await desk.load(new_york(1))
     for n in range(5):
-        lead = await desk.claim_one(NOON + n)
-        assert isinstance(await desk.ledger.intend(dial(lead), NOON + n), Intent)
-        await desk.end(lead, Outcome.TRUNK, NOON + n)
+        now = NOON + n * HOUR
+        lead = await desk.claim_one(now)
+        assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
+        await desk.end(lead, Outcome.TRUNK, now)
+
+
+async def test_a_number_that_no_trunk_takes_is_tried_ever_less_and_then_no_more(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    now, waits = NOON, []
+    for _ in range(MOST_UNRUNG):
+        lead = await desk.claim_one(now)
+        assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
+        await desk.end(lead, Outcome.TRUNK, now)
+        [row] = await desk.rows(Lead)
+        waits.append((row["next_us"] - now) // MINUTE)
+        assert (await desk.leads.claim(SPRING, 1, row["next_us"] - 1)).leads == ()
+        now = max(row["next_us"], now + 1)
+        now += (NOON - now) % DAY if waits[-1] >= 60 else 0  # within calling hours
+    assert waits == [0, 0, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440, 1440]
+    assert await desk.leads.counts(SPRING) == {"done": 1}
+    assert (row["attempts"], row["unrung"], row["last_outcome"]) == (0, MOST_UNRUNG, "trunk")
+
+
+async def test_one_dial_that_rings_forgives_those_that_did_not(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    now = NOON
+    for outcome, unrung in ((Outcome.TRUNK, 1), (Outcome.NOT_DIALLED, 2), (Outcome.BUSY, 0), (Outcome.TRUNK, 1)):
+        lead = await desk.claim_one(now)
+        assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
+        await desk.end(lead, outcome, now)
+        [row] = await desk.rows(Lead)
+        assert row["unrung"] == unrung
+        now = row["next_us"]
+
+
+async def test_the_cap_outlasts_the_person_s_erasure(desk: Desk) -> None:
+    await desk.definitions.campaigns.set_terms(SPRING, CampaignTerms(retry_s={"busy": 1.0}, rules=Rules(intervals=())))
+    await desk.load(new_york(1))
+    now = NOON
+    for _ in range(3):
+        lead = await desk.claim_one(now)
+        assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
+        await desk.end(lead, Outcome.BUSY, now)
+        now += MINUTE
+    await desk.vault.erase(lead.number)
+    again = await desk.load(new_york(1), now=now)
+    assert again.accepted == 1, "nobody knows him any more"
+    # The old lead goes by his token, which stands for nothing now.
+    refusals = []
+    for each in (await desk.leads.claim(SPRING, 2, now)).leads:
+        answer = await desk.ledger.intend(dial(each), now)
+        assert isinstance(answer, Refusal)
+        refusals.append((answer.rule, answer.until))
+    assert sorted(refusals) == [("daily-cap", NOON + DAY), ("erased", 0)]
+
+
+async def test_the_cap_counts_whatever_token_a_number_has(desk: Desk) -> None:
+    """A vault that forgot a value gives it a second token; the number has rung all the same."""
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.ledger.intend(dial(lead), NOON)
+    await desk.end(lead, Outcome.BUSY, NOON)
+    async with desk.database.writing() as connection:
+        token = (await connection.execute(select(table(PersonalData)))).mappings().one()
+        await connection.execute(insert(table(PersonalData)).values(dict(token) | {"id": "num_second"}))
+        await connection.execute(update(table(Lead)).values(number="num_second", next_us=NOON))
+    answer = await desk.ledger.intend(dial(await desk.claim_one()), NOON + 1)
+    assert isinstance(answer, Refusal)
+    assert answer.rule == "interval"
+
+
+@pytest.mark.parametrize(
+    ("rules", "rule"),
+    [
+        ('{"caps":[{"id":"mad-cap","within_s":1e300}]}', "mad-cap"),
+        ('{"caps":[{"id":"mad-cap","limit":-1}]}', "mad-cap"),
+        ('{"intervals":[{"id":"mad-interval","seconds":-1e18}]}', "mad-interval"),
+        ('{"after_abandoned":[{"id":"mad-interval","seconds":1e18}]}', "mad-interval"),
+        ('{"hours":[{"id":"mad-hours","spans":[{"weekdays":[9],"start":0,"end":9999}]}]}', "mad-hours"),
+        ('{"hours":17}', "campaign-unusable"),
+    ],
+)
+async def test_a_campaign_with_a_mad_rule_spoils_no_other(desk: Desk, rules: str, rule: str) -> None:
+    autumn = CampaignId("autumn")
+    await desk.load(new_york(1), new_york(2), new_york(3))
+    await desk.definitions.campaigns.add(replace(POLICY, id=autumn))  # type: ignore[type-var]
+    leads = (await desk.leads.claim(SPRING, 3, NOON)).leads
+    campaigns = table(Campaign)
+    async with desk.database.writing() as connection:  # as a restored backup of another version may have it
+        mad = update(campaigns).where(campaigns.c.id == autumn)
+        await connection.execute(mad.values(terms=f'{{"rules":{rules}}}'))
+    first, mad_one, last = await asyncio.gather(
+        desk.ledger.intend(dial(leads[0]), NOON),
+        desk.ledger.intend(dial(leads[1], autumn), NOON),
+        desk.ledger.intend(dial(leads[2]), NOON),
+    )
+    assert isinstance(first, Intent)
+    assert isinstance(last, Intent)
+    assert isinstance(mad_one, Refusal)
+    assert (mad_one.rule, mad_one.kept) == (rule, True)
+    assert mad_one.says
+    kept = {row["id"]: (row["outcome"], row["rule"]) for row in await desk.rows(DialAttempt)}
+    assert kept[leads[1].attempt_id] == ("refused", rule)
+    [given_back] = [row for row in await desk.rows(Lead) if row["id"] == leads[1].lead_id]
+    assert (given_back["state"], given_back["attempt_id"]) == ("new", None)
+    assert given_back["next_us"] > NOON
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(caps=(CapRule(id="mad", within_s=float("inf")),)),
+        Rules(caps=(CapRule(id="mad", limit=10_000),)),
+        Rules(intervals=(IntervalRule(id="mad", seconds=float("nan")),)),
+        Rules(after_abandoned=(IntervalRule(id="mad", seconds=1e12),)),
+        Rules(hours=(HoursRule(id="mad", spans=(OpenSpan(weekdays=(0,), start=0, end=25 * 60),)),)),
+    ],
+)
+async def test_a_mad_rule_is_not_even_stored(desk: Desk, rules: Rules) -> None:
+    with pytest.raises(ConfigError, match="mad"):
+        await desk.definitions.campaigns.set_terms(SPRING, CampaignTerms(rules=rules))
 
 
 async def test_a_dial_that_failed_without_an_intent_gives_its_lead_back(desk: Desk) -> None:

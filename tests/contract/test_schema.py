@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
 from engine.errors import ConfigError, StoreTooNew, StoreUnavailable
 from engine.store.database import Database, open_database
 from engine.store.schema import current, head, upgrade
-from engine.store.tables import Row
+from engine.store.tables import PersonalData, Row, table
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, Row.metadata))
 
 
 async def test_migrations_make_the_tables_of_the_code(database: Database) -> None:
-    def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, Row.metadata))
-
     async with database.reading() as connection:
-        assert await connection.run_sync(differences) == []
+        assert await connection.run_sync(_differences) == []
 
 
 async def test_upgrading_twice_changes_nothing(empty_url: str) -> None:
@@ -36,6 +37,30 @@ async def test_a_database_file_is_read_by_its_owner_only(tmp_path: Path) -> None
     file = tmp_path / "callwright.db"
     await upgrade(f"sqlite:///{file}")
     assert file.stat().st_mode & 0o077 == 0
+
+
+async def test_old_attempts_get_the_hash_of_their_number(database: Database, url: str) -> None:
+    """Down to revision 0002 by hand, with attempts of a known and of a forgotten person, and up again."""
+    attempt = "INSERT INTO attempt (id, campaign_id, seller, lead_id, number, trunk_id, intent_us, cause, rule) VALUES"
+    async with database.writing() as connection:
+        await connection.execute(
+            insert(table(PersonalData)).values(id="num_1", kind="number", value="+1", lookup=b"hash", created_us=0)
+        )
+        for statement in (
+            f"{attempt} ('att_1', 'c', '', 'lead_1', 'num_1', 't', 1, 0, '')",
+            f"{attempt} ('att_2', 'c', '', 'lead_2', 'num_gone', 't', 1, 0, '')",
+            "DROP INDEX ix_attempt_lookup_intent_us",
+            "ALTER TABLE attempt DROP COLUMN lookup",
+            "ALTER TABLE lead DROP COLUMN unrung",
+            "ALTER TABLE lead_import DROP COLUMN number_column",
+            "UPDATE alembic_version SET version_num = '0002'",
+        ):
+            await connection.execute(text(statement))
+    assert await upgrade(url) == head()
+    async with database.reading() as connection:
+        rows = (await connection.execute(text("SELECT id, lookup FROM attempt ORDER BY id"))).all()
+        assert [(row.id, row.lookup and bytes(row.lookup)) for row in rows] == [("att_1", b"hash"), ("att_2", None)]
+        assert await connection.run_sync(_differences) == []
 
 
 async def test_two_engines_may_upgrade_at_once(empty_url: str) -> None:
