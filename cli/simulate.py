@@ -11,12 +11,13 @@ import typer
 
 from cli.interaction import From, To
 from cli.output import Column, Record, emit, percent, say, show_table
-from cli.shell import Json, examples, quiet
-from engine.errors import Conflict, UsageError
+from cli.shell import Json, examples, quiet, settings
+from engine.errors import Conflict, JournalBroken, NotFound, UsageError
 
 if TYPE_CHECKING:
+    from engine.domain.recorded import RecordedCampaign
     from engine.simulation import Scenario
-    from engine.simulation.record import Record as Recording
+    from engine.simulation.replay import Memory
     from engine.simulation.result import Result
 
 
@@ -85,7 +86,7 @@ def simulate(
         _refuse("--replay", {"SCENARIO.toml": scenario, "--days": days > 1, "--journal": journal})
         if day:
             _refuse("--day", {"--from": start, "--to": end})
-        run = _of_record(_recording(replay, start or day, end or day), changes or (), seed)
+        run = _of_record(replay, start or day, end or day, changes or (), seed)
     else:
         _refuse("a scenario", {"--from": start, "--to": end, "--day": day, "--set": changes})
         run = _of_scenario(scenario, pacing, seed, days, journal)
@@ -112,19 +113,39 @@ def _refuse(beside: str, given: dict[str, object]) -> None:
             raise UsageError(f"{name} means nothing with {beside}", where=name, mend="Leave one of them out.")
 
 
-def _recording(campaign_id: str, start: str, end: str) -> Recording:
+def _of_record(campaign_id: str, start: str, end: str, changes: Sequence[str], seed: int) -> Run:
     from cli.recorded import recorded
-    from engine.simulation.record import Record as Recording
-
-    return Recording(recorded(campaign_id, start, end))
-
-
-def _of_record(record: Recording, changes: Sequence[str], seed: int) -> Run:
     from engine.simulation.changes import parse_changes
-    from engine.simulation.record import replay
+    from engine.simulation.record import Record as Recording
+    from engine.simulation.replay import replay
 
     wanted = parse_changes(changes)
-    return lambda pacing, show: replay(record, pacing, changes=wanted, seed=seed, progress=show)
+    found = recorded(campaign_id, start, end)
+    memory = _memory(found)
+    record = Recording(found if memory is None else memory.applied(found))
+    return lambda pacing, show: replay(record, pacing, memory=memory, changes=wanted, seed=seed, progress=show)
+
+
+def _memory(found: RecordedCampaign) -> Memory | None:
+    """What the site's journal tells that the engine knew then; None where it does not go back so far, or is broken.
+
+    It is read from the segment on in which the record begins, from the snapshot before that.
+    """
+    from engine.main.belief import restore
+    from engine.simulation.replay import recall
+    from engine.store.journal import read_journal, seq_before
+    from engine.store.lines import segment_paths
+
+    folder = settings().paths.journal
+    if not found.dials or not segment_paths(folder):
+        return None
+    begin, end = found.dials[0].dialled_at, max(max(each.dialled_at, each.ended_at) for each in found.dials)
+    try:
+        before = restore(folder, upto=seq_before(folder, begin) - 1)
+        later = ((record.now, record.fact) for record in read_journal(folder, before.seq + 1))
+        return recall(found.policy.id, before.floor, later, begin, end)
+    except (NotFound, JournalBroken):
+        return None
 
 
 def _of_scenario(scenario: Path | None, pacing: str, seed: int, days: int, journal: Path | None) -> Run:

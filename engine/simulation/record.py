@@ -8,10 +8,10 @@ dialled beyond the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from engine.domain.attempt import Outcome
 from engine.domain.campaign import CampaignPolicy
@@ -21,17 +21,16 @@ from engine.errors import RecordTooThin
 from engine.simulation.chance import Stream
 from engine.simulation.changes import Changes
 from engine.simulation.distributions import Constant
-from engine.simulation.fates import BUSY, NO_ANSWER, SECOND, People, Picks
+from engine.simulation.fates import BUSY, NO_ANSWER, SECOND, Picks
 from engine.simulation.presence import Presence
-from engine.simulation.result import RecordedSums, Result
-from engine.simulation.run import simulate
+from engine.simulation.result import RecordedSums
 from engine.simulation.scenario import Agents, Calls, Campaign, Limits, Scenario
 
 SOONEST_US = 50_000
 """No call ends sooner after it was dialled: a dial that fails in its own instant would be repeated in it for ever."""
 _NEVER_LEFT = (Outcome.REFUSED, Outcome.NOT_DIALLED)
 _UNSEEN = (None, Outcome.LOST, Outcome.CANCELLED)
-"""Nobody knows what would have become of these."""
+"""Nobody knows what would have become of these, except of who is talking still."""
 
 
 class Fate(NamedTuple):
@@ -61,31 +60,40 @@ class Record:
         if not dials:
             raise _too_thin(self.policy, "it has no attempts in that time", "Choose another time (--from, --to).")
         self._dials = dials
-        self._known = [_fate(each) for each in dials if each.outcome not in _UNSEEN]
+        self._known = [_fate(each) for each in dials if _is_seen(each)]
         self._talked = [each for each in self._known if each.talk_us is not None and each.patience_us is None]
         if not self._talked:
             raise _too_thin(self.policy, "nobody was talked to in that time", "Nobody knows how long people talk.")
-        begin, end = dials[0].dialled_at, max(max(each.ended_at, each.dialled_at) for each in dials)
+        begin, end = dials[0].dialled_at, max(map(_decided_at, dials))
         self._presence = Presence(recorded, begin, end)
         if not self._presence.staffed_us:
             raise _too_thin(self.policy, "nobody was at work in that time", "Choose another time (--from, --to).")
         self.sums = self._sums(begin, end)
+        live = sorted((each for each in dials if _is_live(each) and not _talks(each)), key=lambda each: each.ended_at)
+        self._settled_at = [each.ended_at for each in live]
+        self._drops = [0, *accumulate(each.outcome is Outcome.ABANDONED for each in live)]
 
     def __len__(self) -> int:
         return len(self._dials)
 
+    def dialled_at(self, number: int) -> int:
+        """When dial `number` (from 0) left (UTC µs); beyond the record, when the last did."""
+        return self._dials[min(number, len(self._dials) - 1)].dialled_at
+
+    def settled(self, at: int) -> tuple[int, int]:
+        """The record's live answers whose outcome was sure by `at` (UTC µs), and those of them that were abandoned."""
+        answers = bisect_right(self._settled_at, at)
+        return answers, self._drops[answers]
+
     def _sums(self, begin: int, end: int) -> RecordedSums:
         busy = sum(
-            max(
-                0,
-                min(end, each.connected_at + (each.talk_us or 0) + (each.wrap_us or 0)) - max(begin, each.connected_at),
-            )
+            max(0, min(end, _free_again_at(each, end)) - max(begin, each.connected_at))
             for each in self._dials
-            if each.outcome is Outcome.CONNECTED
+            if each.outcome is Outcome.CONNECTED or _talks(each)
         )
         return RecordedSums(
             attempts=len(self._dials),
-            live_answers=sum(each.outcome is not None and each.outcome.live_answer for each in self._dials),
+            live_answers=sum(map(_is_live, self._dials)),
             abandoned=sum(each.outcome is Outcome.ABANDONED for each in self._dials),
             agent_utilisation=round(min(1.0, busy / self._presence.staffed_us), 6),
         )
@@ -128,8 +136,7 @@ class RecordedPeople:
         self.asked = 0
         seen = iter(known)
         self._fates = [
-            self._unseen(number, each, known) if each.outcome in _UNSEEN else next(seen)
-            for number, each in enumerate(dials)
+            next(seen) if _is_seen(each) else self._unseen(number, each, known) for number, each in enumerate(dials)
         ]
 
     def _unseen(self, number: int, dial: RecordedDial, known: Sequence[Fate]) -> Fate:
@@ -172,29 +179,31 @@ class RecordedPeople:
         return self._fate(number).patience_us
 
 
-def replay(
-    record: Record,
-    pacing: str,
-    *,
-    changes: Changes | None = None,
-    seed: int = 1,
-    progress: Callable[[float], None] | None = None,
-) -> Result:
-    """Play a record to a fresh floor. `recorded` of the result is what really came of it, under its own settings.
+def _talks(dial: RecordedDial) -> bool:
+    """Whether the talk is not over yet."""
+    return dial.outcome is None and dial.connected_at > 0
 
-    :raises UsageError: there is no such pacing, or the changes cannot be played.
-    """
-    people = record.people(seed)
 
-    def recorded(_campaign: Campaign, _day: int) -> People:
-        return people
+def _is_seen(dial: RecordedDial) -> bool:
+    return dial.outcome not in _UNSEEN or _talks(dial)
 
-    found = simulate(record.scenario(changes or Changes()), pacing, seed=seed, people=recorded, progress=progress)
-    beyond = people.asked - len(record)
-    notes = [found.note] if found.note else []
-    if beyond > 0:
-        notes.append(f"{beyond} attempts beyond the record's {len(record)} met people drawn from it again")
-    return replace(found, recorded=record.sums, note="; ".join(notes))  # type: ignore[type-var]
+
+def _is_live(dial: RecordedDial) -> bool:
+    return _talks(dial) or (dial.outcome is not None and dial.outcome.live_answer)
+
+
+def _free_again_at(dial: RecordedDial, end: int) -> int:
+    """When its agent was done with it; of one who is not, `end`."""
+    if _talks(dial):
+        return end
+    if dial.talk_us is None:
+        return dial.ended_at + (dial.wrap_us or 0)
+    return dial.connected_at + dial.talk_us + (dial.wrap_us or 0)
+
+
+def _decided_at(dial: RecordedDial) -> int:
+    """When it was known who gets it: talks that go on after the last dial would be time in which nobody was dialled."""
+    return max(dial.dialled_at, dial.connected_at or dial.ended_at)
 
 
 def _fate(dial: RecordedDial) -> Fate:
@@ -211,7 +220,7 @@ def _fate(dial: RecordedDial) -> Fate:
     if outcome is Outcome.CONNECTED:
         talk_us = max(0, dial.ended_at - dial.connected_at) if dial.talk_us is None else dial.talk_us
         return Fate(Picks.PERSON, after, talk_us=talk_us, wrap_us=dial.wrap_us or 0)
-    if outcome in (Outcome.ABANDONED, Outcome.MESSAGE):
+    if outcome in (Outcome.ABANDONED, Outcome.MESSAGE) or _talks(dial):
         return Fate(Picks.PERSON, after)
     after = max(SOONEST_US, dial.ended_at - dial.dialled_at)
     return Fate(Picks.NOBODY, after, dial.cause or (BUSY if outcome is Outcome.BUSY else NO_ANSWER))

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.simulation.pacings import NAMES
+from engine.simulation.replay import NOT_RECALLED
+from engine.simulation.world import FIRST_DAY
 from engine.store.database import open_database
+from engine.store.journal import Journal
 from tests.cli import keys
 from tests.cli.conftest import Callwright
 from tests.contract.recorded_day import keep
@@ -105,6 +108,11 @@ def played() -> Played:
 @pytest.fixture
 def small(callwright: Callwright, data: Path, played: Played) -> str:
     """A campaign in the store with a quarter of an hour behind it, on 2026-01-05 from 8:00 on."""
+    return stored(callwright, data, played)
+
+
+def stored(callwright: Callwright, data: Path, played: Played) -> str:
+    """Keep a campaign that was played, without a journal."""
     callwright("queue", "add", "outbound")
     assert callwright("campaign", "create", "small", "--queue", "outbound", "--cap", "0.03").code == 0
 
@@ -115,6 +123,26 @@ def small(callwright: Callwright, data: Path, played: Played) -> str:
 
     asyncio.run(fill())
     return "small"
+
+
+def test_what_the_journal_knows_makes_a_part_of_a_day_go_as_it_went(callwright: Callwright, data: Path) -> None:
+    """The forecast and all that was learnt come from before: without the journal predictive has nothing to spend."""
+    day = play(scenario(hours=3.0, warmup=0), "predictive")
+    name = stored(callwright, data, day)
+    arguments = ("simulate", "--replay", name, "--from", "2026-01-05T09:00", "--to", "2026-01-05T09:40", "--json")
+    blind = callwright(*arguments)
+    assert NOT_RECALLED in blind.json["note"]
+    journal = Journal.open(data / "journal", seed="played", engine="simulation")
+    for at, fact in day.told:
+        journal.append(fact, FIRST_DAY + round(at * 1_000_000))
+    journal.close()
+    again = callwright(*arguments)
+    assert again.code == 0, again.err
+    recorded = again.json["recorded"]
+    assert NOT_RECALLED not in again.json.get("note", "")
+    assert again.json["agent_utilisation"] == pytest.approx(recorded["agent_utilisation"], abs=0.03)
+    assert again.json["attempts"] == pytest.approx(recorded["attempts"], rel=0.06)
+    assert again.json["agent_utilisation"] > blind.json["agent_utilisation"] + 0.03
 
 
 def test_a_recorded_campaign_is_played_again(callwright: Callwright, small: str) -> None:

@@ -14,7 +14,8 @@ from engine.domain.policy import QueuePolicy, TrunkPolicy
 from engine.domain.recorded import RecordedCampaign
 from engine.domain.values import SECOND, QueueId
 from engine.errors import NotFound
-from engine.simulation.record import Record, replay
+from engine.simulation.record import Record
+from engine.simulation.replay import replay
 from engine.simulation.result import result
 from engine.simulation.world import FIRST_DAY
 from engine.store.database import Database

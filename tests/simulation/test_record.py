@@ -17,12 +17,15 @@ from engine.domain.policy import TrunkPolicy
 from engine.domain.recorded import RecordedCampaign, RecordedDial, RecordedSpan
 from engine.domain.values import SECOND, AgentId, QueueId
 from engine.errors import RecordTooThin, UsageError
+from engine.floor import Floor
 from engine.simulation.changes import Changes, parse_changes
 from engine.simulation.fates import Picks
 from engine.simulation.presence import LONGEST_GAP_US, Presence
-from engine.simulation.record import Record, replay
+from engine.simulation.record import Record
+from engine.simulation.replay import NOT_RECALLED, Memory, recall, replay
 from engine.simulation.result import result
 from engine.simulation.series import MINUTE
+from engine.simulation.world import FIRST_DAY
 from tests.simulation.studio import Played, play, scenario
 
 POLICY = CampaignPolicy(id=CampaignId("small"), name="small", queue_id=QueueId("q"), answer_rate=0.4)
@@ -60,6 +63,30 @@ def spans_of(played: Played) -> Iterable[RecordedSpan]:
                 yield RecordedSpan(agent_id=event.agent_id, begin=begun, end=event.at)
         else:
             since.setdefault(event.agent_id, event.at)
+
+
+def part_of(played: Played, begin_minute: float, end_minute: float) -> RecordedCampaign:
+    """What the store tells of the dials of a part of the day."""
+    whole = recorded_of(played)
+    begin, end = (FIRST_DAY + round(minute * MINUTE) for minute in (begin_minute, end_minute))
+    dials = sorted((each for each in whole.dials if begin <= each.dialled_at < end), key=lambda each: each.dialled_at)
+    first, last = dials[0].dialled_at, max(each.ended_at for each in dials)
+    spans = (
+        RecordedSpan(agent_id=each.agent_id, begin=max(first, each.begin), end=min(last, each.end))
+        for each in whole.at_work
+    )
+    return replace(  # type: ignore[type-var]
+        whole, dials=tuple(dials), at_work=tuple(each for each in spans if each.begin < each.end)
+    )
+
+
+def memory_of(played: Played, part: RecordedCampaign) -> Memory:
+    """What the journal tells of that part."""
+    told = ((FIRST_DAY + round(at * SECOND), fact) for at, fact in played.told)
+    end = max(each.ended_at for each in part.dials)
+    found = recall(POLICY.id, Floor(), told, part.dials[0].dialled_at, end)
+    assert found is not None
+    return found
 
 
 def sure(value: float | None) -> float:
@@ -103,6 +130,38 @@ def test_agents_and_limits_may_be_others() -> None:
     few_lines = replay(record, "progressive", changes=parse_changes(["agents=20", "lines=5"]))
     assert sure(more.live_answers) > 1.6 * record.sums.live_answers
     assert sure(few_lines.live_answers) < 0.6 * sure(more.live_answers)
+
+
+# --- with what was known then -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def long_day() -> Played:
+    """Twelve agents over four hours, of whom up to two are at a break: what is recorded is a part of it."""
+    breaks = [[10 * step, 12 - step % 3] for step in range(24)]
+    return play(scenario(hours=4.0, warmup=0, count=str(breaks)), "predictive")
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 40), (90, 130), (180, 239)])
+def test_a_part_of_a_day_goes_as_it_went(long_day: Played, begin: float, end: float) -> None:
+    """Under its own settings, with the forecast of the whole day and all that was learnt before it."""
+    part = part_of(long_day, begin, end)
+    memory = memory_of(long_day, part)
+    record = Record(memory.applied(part))
+    again = replay(record, "predictive", memory=memory)
+    assert again.agent_utilisation == pytest.approx(sure(record.sums.agent_utilisation), abs=0.03)
+    assert again.attempts == pytest.approx(record.sums.attempts, rel=0.06)
+    assert again.live_answers == pytest.approx(record.sums.live_answers, rel=0.06)
+    assert abs(sure(again.abandoned) - record.sums.abandoned) <= 6
+    assert NOT_RECALLED not in again.note
+
+
+def test_without_a_memory_it_says_so_and_has_nothing_to_spend(long_day: Played) -> None:
+    record = Record(part_of(long_day, 0, 40))
+    blind = replay(record, "predictive")
+    assert NOT_RECALLED in blind.note
+    assert NOT_RECALLED not in replay(record, "ratio").note
+    assert sure(blind.agent_utilisation) < sure(record.sums.agent_utilisation) - 0.05
 
 
 # --- fates ------------------------------------------------------------------------------------------------------------
