@@ -19,6 +19,7 @@ COLUMNS: Final = (
     Column("CALLER", "caller"),
     Column("NUMBER", "number", spare=True),
     Column("QUEUE", "queue_id"),
+    Column("CAMPAIGN", "campaign_id", spare=True),
     Column("AGENT", "agent_id"),
     Column("WAITED", shows=lambda call: seconds(call["waited_s"]), justify="right", spare=True),
     Column("TALK", shows=lambda call: seconds(call["talk_s"]), justify="right"),

@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli import floor_campaigns
 from cli.output import Record, percent, seconds, words
 
 WIDE: Final = 140
@@ -54,14 +55,23 @@ def picture(floor: Record, *, width: int, height: int | None, timezone: str) -> 
     zone = ZoneInfo(timezone)
     now = datetime.fromisoformat(floor["at"])
     wide = width >= WIDE
-    cut = rows_that_fit(floor, height, wide=wide)
+    campaigns, taken = floor_campaigns.section(
+        floor_campaigns.shown(floor.get("campaigns", ())), width, room_for_campaigns(height, wide=wide)
+    )
+    if campaigns:
+        campaigns, taken = [*campaigns, Text()], taken + 1
+    cut = rows_that_fit(floor, height if height is None else height - taken, wide=wide)
     queues = _queues(floor["queues"], cut.queues, wide=wide)
     agents = _agents(floor["agents"], cut.agents, now)
     calls = _calls(floor["calls"], cut.calls, now, wide=wide)
     below: list[RenderableType] = [_beside(agents, calls)] if wide else [agents, Text(), calls]
-    return Group(
-        _title(floor, now, zone), _totals(floor["totals"]), Text(), queues, Text(), *below, Text(), _foot(floor, now)
-    )
+    above = (_title(floor, now, zone), _totals(floor["totals"]))
+    return Group(*above, Text(), queues, Text(), *campaigns, *below, Text(), _foot(floor, now))
+
+
+def room_for_campaigns(height: int | None, *, wide: bool) -> int | None:
+    """The lines that campaigns may take: half of what is free, so that queues, agents and calls keep theirs."""
+    return None if height is None else max(0, (height - (_AROUND_TWO if wide else _AROUND_THREE)) // 2 - 1)
 
 
 def rows_that_fit(floor: Record, height: int | None, *, wide: bool) -> Cut:
@@ -180,7 +190,7 @@ def _calls(rows: Sequence[Record], limit: int | None, now: datetime, *, wide: bo
     def cells(row: Record) -> Sequence[Text | str]:
         on_hold = " on hold" if row["held"] and row["state"] == "talking" else ""
         state = Text(row["state"] + on_hold, style=_STATES.get(row["state"], ""))
-        place = row["queue_id"] or f"{row['flow']}/{row['node']}"
+        place = row["queue_id"] or row["campaign_id"] or f"{row['flow']}/{row['node']}"
         line: list[Text | str] = [words(row["caller"]), state, place, words(row["agent_id"]), _age(row["arrived"], now)]
         return [*line, Text(row["id"], style="dim")] if wide else line
 

@@ -22,10 +22,12 @@ def _columns(timezone: str) -> tuple[Column, ...]:
     return (
         Column("ID", "id", keep=True),
         Column("ARRIVED", shows=lambda row: local(row["arrived"], timezone)),
-        Column("CALLER", "caller"),
+        Column("PERSON", "caller"),
+        Column("CAMPAIGN", "campaign_id"),
         Column("STATE", "state"),
         Column("ENDING", "ending"),
         Column("TALK", shows=lambda row: seconds(row["talk_s"]), justify="right"),
+        Column("LEAD", "lead_id", spare=True),
         Column("FLOW", "flow", spare=True),
         Column("CHANNEL", "channel", spare=True),
     )

@@ -18,12 +18,17 @@ from engine.main.rolls import BY, tell
 from engine.runtime.console import Wanted
 from engine.runtime.views import CallView, InteractionDetail, InteractionView, Page, SegmentView, SessionView
 from engine.store.calendar import instant, zone
-from engine.store.tables import Conversation, Participant, Segment, Session, table
+from engine.store.tables import Conversation, DialAttempt, Participant, Segment, Session, table
 
 _CONVERSATION = table(Conversation)
 _SEGMENT = table(Segment)
 _SESSION = table(Session)
 _PARTICIPANT = table(Participant)
+_ATTEMPT = table(DialAttempt)
+_INTERACTIONS = select(_CONVERSATION, _ATTEMPT.c.lead_id, _ATTEMPT.c.number.label("called")).outerjoin(
+    _ATTEMPT, _ATTEMPT.c.id == _CONVERSATION.c.attempt_id
+)
+"""Interactions, each with the lead and the number (a token) of the attempt that it began as, if we called."""
 Row = Mapping[Any, Any]
 
 
@@ -57,10 +62,22 @@ class LiveCalls:
         return view
 
     async def _views(self, calls: Sequence[Interaction], *, reveal: bool) -> Sequence[CallView]:
+        called = await self._called([str(call.attempt_id) for call in calls if call.attempt_id is not None])
         tokens = {token for call in calls for token in (call.caller, call.caller_name) if token}
-        known = await self._engine.vault.resolve(tokens)
+        known = await self._engine.vault.resolve(tokens.union(called.values()))
         state, now = self._engine.floor.state, self._engine.loop.clock.now()
-        return [sights.call_view(state, call, known, now, reveal=reveal) for call in calls]
+        return [
+            sights.call_view(state, call, called.get(call.attempt_id or ""), known, now, reveal=reveal)
+            for call in calls
+        ]
+
+    async def _called(self, attempt_ids: Sequence[str]) -> dict[str, str]:
+        """The tokens of the numbers that were dialled, by attempt."""
+        if not attempt_ids:
+            return {}
+        wanted = select(_ATTEMPT.c.id, _ATTEMPT.c.number).where(_ATTEMPT.c.id.in_(attempt_ids))
+        async with self._engine.database.reading() as connection:
+            return {row.id: row.number for row in await connection.execute(wanted)}
 
 
 class LiveInteractions:
@@ -83,7 +100,7 @@ class LiveInteractions:
     async def show(self, id_: str, *, reveal: bool = False) -> InteractionDetail:
         """One, with phases and legs."""
         async with self._engine.database.reading() as connection:
-            found = (await connection.execute(select(_CONVERSATION).where(_CONVERSATION.c.id == id_))).mappings()
+            found = (await connection.execute(_INTERACTIONS.where(_CONVERSATION.c.id == id_))).mappings()
             rows = [dict(row) for row in found]
             segments = (await connection.execute(_of(_SEGMENT, id_))).mappings().all()
             sessions = (await connection.execute(_of(_SESSION, id_))).mappings().all()
@@ -99,7 +116,7 @@ class LiveInteractions:
 
     def _chosen(self, wanted: Wanted) -> Select[Any]:
         columns = _CONVERSATION.c
-        chosen = select(_CONVERSATION).order_by(columns.arrived_us.desc(), columns.id.desc())
+        chosen = _INTERACTIONS.order_by(columns.arrived_us.desc(), columns.id.desc())
         if wanted.start:
             chosen = chosen.where(columns.arrived_us >= instant(wanted.start, self._zone))
         if wanted.end:
@@ -123,7 +140,7 @@ class LiveInteractions:
         return chosen
 
     async def _known(self, rows: Sequence[Row]) -> dict[str, str]:
-        tokens = {row[name] for row in rows for name in ("caller", "caller_name") if row[name]}
+        tokens = {row[name] for row in rows for name in ("caller", "caller_name", "called") if row[name]}
         return await self._engine.vault.resolve(tokens)
 
 
@@ -139,9 +156,12 @@ def _of(rows: Any, id_: str) -> Select[Any]:
 
 
 def _columns(row: Row, known: Mapping[str, str], *, reveal: bool) -> dict[str, Any]:
-    same = ("id", "channel", "unit", "customer_id", "case_id", "number", "flow", "state", "ending", "cause")
+    same = (
+        *("id", "channel", "unit", "customer_id", "case_id", "number", "flow", "state", "ending", "cause"),
+        *("campaign_id", "lead_id", "attempt_id"),
+    )
     return {name: row[name] for name in same} | {
-        "caller": sights.shown_number(row["caller"], known, reveal=reveal),
+        "caller": sights.shown_number(row["caller"] or row["called"], known, reveal=reveal),
         "caller_name": sights.shown_name(row["caller_name"], known, reveal=reveal),
         "arrived": moment(row["arrived_us"]),
         "ended": moment(row["ended_us"]),

@@ -105,16 +105,19 @@ def shown_name(token: str | None, known: Mapping[str, str], *, reveal: bool) -> 
     return value if reveal else HIDDEN
 
 
-def call_view(state: FloorState, call: Interaction, known: Mapping[str, str], now: int, *, reveal: bool) -> CallView:
-    """A live call. `known` resolves the caller's tokens."""
+def call_view(
+    state: FloorState, call: Interaction, called: str | None, known: Mapping[str, str], now: int, *, reveal: bool
+) -> CallView:
+    """A live call. `called` is the token of the number where we called; `known` resolves it and the caller's tokens."""
     talking = call.state is _S.TALKING and call.talk_since
     waiting = call.state in (_S.WAITING, _S.OFFERED)
+    attempt = state.attempts.get(call.attempt_id) if call.attempt_id is not None else None
     return CallView(
         id=call.id,
         channel=call.channel,
         state=call.state,
         number=call.number,
-        caller=shown_number(call.caller, known, reveal=reveal),
+        caller=shown_number(call.caller or called, known, reveal=reveal),
         caller_name=shown_name(call.caller_name, known, reveal=reveal),
         arrived=moment(call.arrived_at),
         flow=call.flow_name,
@@ -124,6 +127,9 @@ def call_view(state: FloorState, call: Interaction, known: Mapping[str, str], no
         held=call.held,
         waited_s=seconds(_waited_us(call, now) if waiting or talking else 0),
         talk_s=seconds(call.talk_us + (max(0, now - call.talk_since) if talking else 0)),
+        campaign_id=call.campaign_id,
+        lead_id=attempt.lead_id if attempt is not None else None,
+        attempt_id=call.attempt_id,
         legs=tuple(_legs(state, call)),
     )
 

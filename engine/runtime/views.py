@@ -75,7 +75,11 @@ class LegView(Value):
 
 
 class CallView(Value):
-    """One live call; its id is that of its interaction. `waited_s` is the time in the queue up to the answer."""
+    """One live call; its id is that of its interaction. `waited_s` is the time in the queue up to the answer.
+
+    Of a call that we placed `caller` is who was called, and `campaign_id`, `lead_id` and `attempt_id` tell for what;
+    else these are None.
+    """
 
     id: str
     channel: Channel
@@ -91,11 +95,18 @@ class CallView(Value):
     held: bool
     waited_s: float
     talk_s: float
+    campaign_id: str | None
+    lead_id: str | None
+    attempt_id: str | None
     legs: tuple[LegView, ...]
 
 
 class InteractionView(Value):
-    """One interaction, live or over, as the fact tables hold it. `ending` is its one place in the sums."""
+    """One interaction, live or over, as the fact tables hold it. `ending` is its one place in the sums.
+
+    Where we called `caller` is who was called, and `campaign_id`, `lead_id` and `attempt_id` are those of the answered
+    attempt; else these are None.
+    """
 
     id: str
     channel: str
@@ -113,6 +124,9 @@ class InteractionView(Value):
     cause: int | None
     talk_s: float
     wrap_up_s: float
+    campaign_id: str | None
+    lead_id: str | None
+    attempt_id: str | None
 
 
 class SegmentView(Value):

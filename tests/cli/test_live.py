@@ -75,10 +75,13 @@ def test_interactions(callwright: Callwright, engine: MemoryConsole) -> None:
     assert engine.interactions.asked == [(asked, False)]
     told = callwright("interaction", "list")
     assert "2026-03-29 09:30:00" in told.out  # London's summer time had just begun
+    assert "autumn" in told.out
+    assert "lead_1" in told.out
     assert "--cursor 1.ix_1" in told.err
     keys.check("interaction-show", callwright("interaction", "show", "ix_1", "--json").json)
     shown = callwright("interaction", "show", "ix_1").out
     assert "rec_1" in shown
+    assert "lead_1" in shown
     assert "PHASE" in shown
     assert callwright("interaction", "list", "--from", "yesterday").code == 2
     assert callwright("interaction", "list", "--limit", "501").code == 2
@@ -130,7 +133,13 @@ def test_explain(callwright: Callwright, engine: MemoryConsole) -> None:
 
 
 def test_top(callwright: Callwright, engine: MemoryConsole) -> None:
-    keys.check("top", callwright("top", "--json").json)
+    callwright("campaign", "create", "autumn", "--queue", "sales", "--trunk", "a")
+    callwright("campaign", "start", "autumn")
+    told = callwright("top", "--json").json
+    keys.check("top", told)
+    assert told["campaigns"][0]["answer_rate"] == 0.3061  # 30 of the 98 that ended
     shown = callwright("top", "--once").out
+    assert "19 of 32 allowed (1.9% of 1000 answers, cap 3.0%)" in shown
+    assert "autumn: one more call would risk more than its price; held back: as many calls as" in shown
     assert "Sales" in shown
     assert "next: wrap-up of 1001" in shown

@@ -175,6 +175,9 @@ CALL = views.CallView(
     held=False,
     waited_s=3.5,
     talk_s=12.25,
+    campaign_id=None,
+    lead_id=None,
+    attempt_id=None,
     legs=(views.LegView(leg="1.1", role="caller", bridge="b1", controlled=False),),
 )
 INTERACTION = views.InteractionDetail(
@@ -194,6 +197,9 @@ INTERACTION = views.InteractionDetail(
     cause=16,
     talk_s=60.0,
     wrap_up_s=10.0,
+    campaign_id="autumn",
+    lead_id="lead_1",
+    attempt_id="att_1",
     segments=(
         views.SegmentView(
             phase="queue",
