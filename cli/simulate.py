@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -29,12 +29,24 @@ def _share(key: str) -> Callable[[Record], str]:
     return lambda row: percent(row[key]) if row[key] is None else f"{row[key]:.2%}"
 
 
+def _against(cap: float) -> Callable[[Record], str]:
+    """Whether the abandonment cap was kept: in words, as colours are not for everybody."""
+
+    def shown(row: Record) -> str:
+        rate, upper = row["abandon_rate"], row["abandon_upper95"]
+        if rate is None or upper is None:
+            return "-"
+        return "kept" if upper <= cap else "not proven" if rate <= cap else "BROKEN"
+
+    return shown
+
+
 COLUMNS = (
     Column("PACING", "pacing", keep=True),
-    Column("AGENTS BUSY", shows=_share("agent_utilisation"), justify="right"),
+    Column("BUSY", shows=_share("agent_utilisation"), justify="right"),
     Column("ABANDONED", shows=_share("abandon_rate"), justify="right"),
     Column("UPPER 95 %", shows=_share("abandon_upper95"), justify="right"),
-    Column("LIVE ANSWERS", shows=_figure("live_answers", 0), justify="right"),
+    Column("ANSWERS", shows=_figure("live_answers", 0), justify="right"),
     Column("ATTEMPTS", shows=_figure("attempts", 0), justify="right"),
     Column("IDLE S/CONNECT", shows=_figure("idle_s_per_connect", 1), justify="right", spare=True),
     Column("SECONDS", shows=_figure("wall_s", 1), justify="right", spare=True),
@@ -86,11 +98,12 @@ def simulate(
         _refuse("--replay", {"SCENARIO.toml": scenario, "--days": days > 1, "--journal": journal})
         if day:
             _refuse("--day", {"--from": start, "--to": end})
-        run = _of_record(replay, start or day, end or day, changes or (), seed)
+        played = _of_record(replay, start or day, end or day, changes or (), seed)
     else:
         _refuse("a scenario", {"--from": start, "--to": end, "--day": day, "--set": changes})
-        run = _of_scenario(scenario, pacing, seed, days, journal)
+        played = _of_scenario(scenario, pacing, seed, days, journal)
     rows: list[Record] = []
+    run, cap = played
     for name in NAMES if pacing == "all" else (pacing,):
         with _Progress(name) as progress:
             row = run(name, progress.show).record()
@@ -98,12 +111,19 @@ def simulate(
         if as_json:
             emit(row)
     if not as_json:
-        _show(rows)
+        _show(rows, cap)
 
 
 Show = Callable[[float], None]
 Run = Callable[[str, Show], "Result"]
 """Plays one pacing."""
+
+
+class Play(NamedTuple):
+    """What is to be played, and the share of the live answers that may be abandoned in it."""
+
+    run: Run
+    cap: float
 
 
 def _refuse(beside: str, given: dict[str, object]) -> None:
@@ -113,7 +133,7 @@ def _refuse(beside: str, given: dict[str, object]) -> None:
             raise UsageError(f"{name} means nothing with {beside}", where=name, mend="Leave one of them out.")
 
 
-def _of_record(campaign_id: str, start: str, end: str, changes: Sequence[str], seed: int) -> Run:
+def _of_record(campaign_id: str, start: str, end: str, changes: Sequence[str], seed: int) -> Play:
     from cli.recorded import recorded
     from engine.simulation.changes import parse_changes
     from engine.simulation.record import Record as Recording
@@ -123,7 +143,10 @@ def _of_record(campaign_id: str, start: str, end: str, changes: Sequence[str], s
     found = recorded(campaign_id, start, end)
     memory = _memory(found)
     record = Recording(found if memory is None else memory.applied(found))
-    return lambda pacing, show: replay(record, pacing, memory=memory, changes=wanted, seed=seed, progress=show)
+    return Play(
+        lambda pacing, show: replay(record, pacing, memory=memory, changes=wanted, seed=seed, progress=show),
+        record.scenario(wanted).limits.abandon_cap,
+    )
 
 
 def _memory(found: RecordedCampaign) -> Memory | None:
@@ -148,7 +171,7 @@ def _memory(found: RecordedCampaign) -> Memory | None:
         return None
 
 
-def _of_scenario(scenario: Path | None, pacing: str, seed: int, days: int, journal: Path | None) -> Run:
+def _of_scenario(scenario: Path | None, pacing: str, seed: int, days: int, journal: Path | None) -> Play:
     from engine.simulation import load
     from engine.simulation.pacings import OURS
     from engine.simulation.run import simulate as run
@@ -160,9 +183,10 @@ def _of_scenario(scenario: Path | None, pacing: str, seed: int, days: int, journ
         mend = "Choose predictive or progressive."
         raise UsageError("a journal is kept of one of our own pacings", where="--journal", mend=mend)
     whole = load(scenario)
+    cap = whole.limits.abandon_cap
     if journal is None:
-        return lambda name, show: run(whole, name, seed=seed, days=days, progress=show)
-    return lambda name, show: _kept(whole, name, seed, days, journal, show)
+        return Play(lambda name, show: run(whole, name, seed=seed, days=days, progress=show), cap)
+    return Play(lambda name, show: _kept(whole, name, seed, days, journal, show), cap)
 
 
 def _kept(scenario: Scenario, pacing: str, seed: int, days: int, journal: Path, show: Show) -> Result:
@@ -178,18 +202,25 @@ def _kept(scenario: Scenario, pacing: str, seed: int, days: int, journal: Path, 
         kept.close()
 
 
-def _show(rows: list[Record]) -> None:
+def _show(rows: list[Record], cap: float) -> None:
     recorded = rows[0].get("recorded")
-    shown = rows
-    if isinstance(recorded, dict):
-        live = recorded["live_answers"]
-        nothing = dict.fromkeys(rows[0])
-        rate = recorded["abandoned"] / live if live else None
-        shown = [{**nothing, **recorded, "pacing": "(as recorded)", "abandon_rate": rate}, *rows]
-    show_table(COLUMNS, shown, empty="")
+    shown = [_as_recorded(recorded, rows[0]), *rows] if isinstance(recorded, dict) else rows
+    judged = Column(f"CAP {cap * 100:g} %", shows=_against(cap), keep=True)
+    show_table((*COLUMNS[:4], judged, *COLUMNS[4:]), shown, empty="")
     for row in rows:
         if row.get("note"):
             say(f"{row['pacing']}: {row['note']}")
+
+
+def _as_recorded(recorded: Record, row: Record) -> Record:
+    """What really happened, as a row beside the others."""
+    from engine.dialer.clopper_pearson import clopper_pearson_upper
+
+    live, abandoned = recorded["live_answers"], recorded["abandoned"]
+    rate = abandoned / live if live else None
+    upper = clopper_pearson_upper(abandoned, live) if live else None
+    told = {"pacing": "(as recorded)", "abandon_rate": rate, "abandon_upper95": upper}
+    return {**dict.fromkeys(row), **recorded, **told}
 
 
 class _Progress:

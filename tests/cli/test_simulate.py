@@ -60,9 +60,32 @@ def test_all_pacings_are_a_line_each(
 
 def test_people_get_a_table(callwright: Callwright, file: Path) -> None:
     told = callwright("simulate", str(file), "--days", "2")
-    assert told.out.split()[:3] == ["PACING", "AGENTS", "BUSY"]
+    assert told.out.split()[:3] == ["PACING", "BUSY", "ABANDONED"]
     assert "predictive" in told.out
     assert not told.err
+
+
+def test_whoever_breaks_the_cap_is_told_in_words(callwright: Callwright, file: Path) -> None:
+    def verdict(pacing: str, cap: float) -> str:
+        text = f"{SCENARIO}[limits]\nabandon_cap = {cap}\n".replace("hours = 0.2", "hours = 2.0")
+        file.write_text(text, encoding="utf-8")
+        head, row = callwright("simulate", str(file), "--pacing", pacing).out.splitlines()
+        assert f"CAP {cap * 100:g} %" in head
+        at = head.index("CAP")
+        return row[at:].split("  ")[0].strip()
+
+    assert verdict("issabel-overcommit", 0.005) == "BROKEN"
+    assert verdict("progressive", 0.03) == "kept"
+    assert verdict("progressive", 0.0005) == "not proven"
+
+
+def test_the_table_is_whole_on_a_narrow_terminal(
+    callwright: Callwright, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = callwright("simulate", str(file), "--pacing", "issabel-overcommit", "--days", "9")
+    assert "…" not in told.out
+    assert told.out.splitlines()[0].split()[-1] == "ATTEMPTS"
 
 
 def test_the_kept_journal_replays(callwright: Callwright, file: Path, tmp_path: Path) -> None:

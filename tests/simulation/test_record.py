@@ -226,6 +226,22 @@ def test_what_was_broken_off_is_drawn_from_what_rang_as_long() -> None:
         assert people.dialled(99, 0) == record.people(seed).dialled(99, 0)
 
 
+def test_who_is_talking_still_is_a_person_and_at_work_to_the_end() -> None:
+    record = record_of(
+        dial(1, Outcome.CONNECTED),
+        dial(50, None, answered_at=53 * SECOND, connected_at=54 * SECOND, ended_at=0),
+        dial(84, Outcome.NO_ANSWER),
+    )
+    assert record.sums.live_answers == 2
+    assert sure(record.sums.agent_utilisation) == pytest.approx((33 + 60) / 113)
+    people = record.people(seed=1)
+    assert people.dialled(1, 0) == (Picks.PERSON, 3 * SECOND, 0)
+    assert people.talk_us(1) == 24 * SECOND  # drawn from who is done
+    assert record.settled(31 * SECOND) == (1, 0)
+    assert record.settled(1_000 * SECOND) == (1, 0)
+    assert [record.dialled_at(number) for number in (0, 2, 9)] == [SECOND, 84 * SECOND, 84 * SECOND]
+
+
 @pytest.mark.parametrize(
     ("dials", "changes", "word"),
     [
