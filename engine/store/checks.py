@@ -20,6 +20,7 @@ from engine.domain.policy import AgentProfile, NumberPolicy, QueuePolicy, TrunkP
 from engine.errors import ConfigError
 from engine.flows.fields import NAME, NAME_RULE
 from engine.store.campaigns import CampaignTerms
+from engine.store.regions import known_region
 
 _MUSIC = Alphabet(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), "a class of Asterisk's musiconhold.conf")
 _LANGUAGE = Alphabet(re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}"), "a language tag such as en or zh-CN")
@@ -178,8 +179,7 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     where = f"campaign {campaign_id}"
     if terms.timezone:
         check_known("time zone", terms.timezone, available_timezones(), f"{where}.timezone", "Use an IANA name.")
-    if terms.region:
-        check_known("country", terms.region, phonenumbers.SUPPORTED_REGIONS, f"{where}.region", "Use ISO 3166: DE.")
+    known_region(terms.region, f"{where}.region")
     _check_range(terms.max_attempts, 1, 100, f"{where}.max_attempts")
     for span in terms.schedule:
         _check_range(span.start, 0, 24 * 60, f"{where}.schedule")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import phonenumbers
 from phonenumbers import timezone as zones_of_numbers
 
 from engine.errors import ConfigError
+from engine.store.regions import known_region
 
 LONGEST = 64
 """Longer texts are no numbers; reading them would only cost time."""
+_QUANTITY = re.compile(r"\+?[0-9]+([.,][0-9]+)?[eE][+]?[0-9]+|\+?[0-9]{5,}[.,]0")
+"""What spreadsheets make of a number that they take for a quantity: 4.4207946E+11, or 442079460123.0."""
 _UNKNOWN_ZONE = "Etc/Unknown"
 _MEND = "Write it with + and the country code, e.g. +33 1 23 45 67 89, or name the country of numbers without one."
 
@@ -23,7 +27,11 @@ class Dialable(NamedTuple):
 
 
 class Undialable(ValueError):
-    """No number that could be dialled. `reason` is a stable id: no-number, no-country, impossible, unassigned."""
+    """No number that could be dialled. `reason` is a stable id.
+
+    no-number, no-country, impossible, unassigned; letters (a vanity number's, or words beside it); spreadsheet (Excel's
+    4.4E+11, of which digits are lost); control (a NUL or the like: the file is damaged).
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -41,11 +49,18 @@ def read_number(text: str, region: str = "", *, assigned_only: bool = True) -> D
     text = text.strip()
     if not text or len(text) > LONGEST:
         raise Undialable("no-number")
+    if not text.isprintable():
+        raise Undialable("control")
+    if _QUANTITY.fullmatch(text):
+        raise Undialable("spreadsheet")
     try:
         parsed = phonenumbers.parse(text, region.upper() or None)
     except phonenumbers.NumberParseException as wrong:
         no_country = wrong.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
         raise Undialable("no-country" if no_country else "no-number") from None
+    if not parsed.extension and any(char.isalpha() for char in text.removeprefix("tel:")):
+        # libphonenumber presses the keys of a vanity number's letters, and of any word that stands there by mistake.
+        raise Undialable("letters")
     if parsed.extension or not phonenumbers.is_possible_number(parsed):
         raise Undialable("impossible")
     if assigned_only and not phonenumbers.is_valid_number(parsed):
@@ -58,8 +73,9 @@ def read_number(text: str, region: str = "", *, assigned_only: bool = True) -> D
 def read_or_refuse(text: str, region: str = "", *, where: str = "number") -> Dialable:
     """Read a number that a person typed for a command; ranges are not checked.
 
-    :raises ConfigError: it cannot be dialled.
+    :raises ConfigError: it cannot be dialled, or there is no such country.
     """
+    region = known_region(region, "region")
     try:
         return read_number(text, region, assigned_only=False)
     except Undialable as wrong:

@@ -16,7 +16,7 @@ from typing import NamedTuple, TextIO
 from engine.errors import ConfigError, NotFound
 from engine.store.dialable import Undialable, read_number
 from engine.store.dnc import DoNotCallList
-from engine.store.imports import FIELDS, find_columns
+from engine.store.list_columns import FIELDS, find_columns
 
 AT_ONCE = 500
 REJECTED_KEPT = 100

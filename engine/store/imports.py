@@ -2,8 +2,7 @@
 
 The file is read in a stream and written batch by batch, each batch one synced transaction with the tokens of its
 numbers; so it may have any size, and an import that was cut off is begun again with the same file: what is there
-already counts as duplicate. Encoding: UTF-8 with or without mark. Separator: comma, semicolon or tab, told from the
-header.
+already counts as duplicate. Encoding, separator and columns: `engine.store.list_files`.
 
 Numbers go into the vault. A rejected row keeps only its line and a masked number; the file itself has the rest.
 """
@@ -11,44 +10,37 @@ Numbers go into the vault. A rejected row keeps only its line and a masked numbe
 from __future__ import annotations
 
 import asyncio
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Select, insert, select, update
 from ulid import ULID
 
 from engine.domain.campaign import CampaignId
 from engine.domain.values import Token, Value
-from engine.errors import ConfigError, NotFound
 from engine.store.campaigns import standing
 from engine.store.database import Database
 from engine.store.dialable import Dialable, Undialable, read_number
 from engine.store.dnc import unwanted
+from engine.store.list_files import ListFile, ListRow, open_list
+from engine.store.regions import known_region
 from engine.store.statements import insert_new
 from engine.store.tables import Lead, LeadGroup, LeadImport, RejectedRow, table
 from engine.store.timezones import keep_zones
 from engine.store.vault import Sealed, Vault, mask
 
 ROWS_AT_ONCE = 500
-LONGEST_FIELD = 8_192
+LONGEST_NAME = 100
 LONGEST_SEGMENT = 64
 PRIORITIES = range(1, 10)
 """1 is called first."""
 USUAL_PRIORITY = 5
-
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "number": ("number", "phone", "telephone", "tel", "mobile", "msisdn", "phone_number", "phonenumber", "e164"),
-    "segment": ("segment", "list", "group"),
-    "priority": ("priority", "prio"),
-    "timezone": ("timezone", "time_zone", "tz"),
-}
-"""What a lead is made of, and how columns are called that hold it (in any case, spaces and - read as _)."""
 
 _LEAD = table(Lead)
 _GROUP = table(LeadGroup)
@@ -57,9 +49,13 @@ _REJECTED = table(RejectedRow)
 
 
 class Imported(Value):
-    """What an import came to so far. `reasons`: rejected rows by reason. `done` when the whole file was read."""
+    """What an import came to so far. `reasons`: rejected rows by reason. `done` when the whole file was read.
+
+    `number_column`: the name of the column that the numbers are taken from.
+    """
 
     import_id: str
+    number_column: str = ""
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
@@ -73,15 +69,6 @@ class Rejected(Value):
     line: int
     reason: str
     masked: str
-
-
-class Columns(NamedTuple):
-    """Which column (its name in the header) holds what; "" where there is none."""
-
-    number: str
-    segment: str = ""
-    priority: str = ""
-    timezone: str = ""
 
 
 class _Good(NamedTuple):
@@ -112,38 +99,35 @@ class Imports:
         *,
         columns: Mapping[str, str] | None = None,
         region: str | None = None,
+        encoding: str = "",
         progress: Callable[[Imported], None] | None = None,
     ) -> Imported:
         """Import a file. `columns` names columns where their names do not tell: {"number": "Rufnummer"}.
 
-        `region` overrides the campaign's country for numbers without country code. `progress` is told after each batch.
+        `region` overrides the campaign's country for numbers without country code, `encoding` what the file itself
+        tells. `progress` is told after each batch.
 
         :raises NotFound: no such campaign, or no such file.
-        :raises ConfigError: the file is no CSV with a number column; nothing was imported.
+        :raises ConfigError: there is no such country or encoding, or the file is no list; nothing was imported.
         :raises StoreUnavailable: the rest was not imported; import the file again.
         """
         async with self._database.reading() as connection:
             campaign = await connection.run_sync(standing, campaign_id)
-        region = campaign.terms.region if region is None else region
-        rows = await asyncio.to_thread(_open, file, columns or {})
-        result = Imported(import_id=f"imp_{ULID()}")
-        begun = {"id": result.import_id, "campaign_id": campaign_id, "source": file.name, "begun_us": now}
-        await self._database.write(lambda connection: connection.execute(insert(_IMPORT).values(begun)))
+        region = known_region(campaign.terms.region if region is None else region, "region")
+        rows = await asyncio.to_thread(open_list, file, columns or {}, encoding)
         with rows.file:
-            while batch := await asyncio.to_thread(_read, rows, region):
+            result = Imported(import_id=f"imp_{ULID()}", number_column=_name(rows.columns.number))
+            begun = {"id": result.import_id, "campaign_id": campaign_id, "source": file.name, "begun_us": now}
+            begun |= {"number_column": result.number_column}
+            await self._database.write(lambda connection: connection.execute(insert(_IMPORT).values(begun)))
+            judged = _judged(rows, region)
+            while batch := await asyncio.to_thread(lambda: list(islice(judged, ROWS_AT_ONCE))):
                 result = await self._store(campaign_id, batch, result, now)
                 if progress is not None:
                     progress(result)
         ended = update(_IMPORT).where(_IMPORT.c.id == result.import_id).values(ended_us=now)
         await self._database.write(lambda connection: connection.execute(ended))
-        return Imported(
-            import_id=result.import_id,
-            accepted=result.accepted,
-            duplicates=result.duplicates,
-            rejected=result.rejected,
-            reasons=result.reasons,
-            done=True,
-        )
+        return replace(result, done=True)  # type: ignore[type-var]
 
     async def rejected(self, import_id: str, *, limit: int = 1_000, after: int = 0) -> list[Rejected]:
         """Return rejected rows by line, those after a line.
@@ -179,96 +163,46 @@ class Imports:
         return sums
 
 
-class _Rows(NamedTuple):
-    file: TextIO
-    reader: Any
-    columns: Columns
+def _judged(rows: ListFile, region: str) -> Iterator[_Good | _Bad]:
+    """Read rows as far as they can be without a database."""
+    places = _Places(*(rows.place(column) for column in rows.columns))
+    for row in rows.rows:
+        yield _judge(row, places, region)
 
 
-def _open(path: Path, wanted: Mapping[str, str]) -> _Rows:
-    """Open a file and read its header.
+class _Places(NamedTuple):
+    """Where in a row a field's cell stands; -1 for nowhere."""
 
-    :raises NotFound: it is not there.
-    :raises ConfigError: it has no header that names a number's column.
-    """
-    try:
-        file = path.open(encoding="utf-8-sig", errors="replace", newline="")
-    except OSError as gone:
-        raise NotFound(f"this file cannot be read: {gone.strerror}", where=str(path), mend="Name another.") from gone
-    csv.field_size_limit(LONGEST_FIELD)
-    try:
-        header = file.readline(LONGEST_FIELD)
-        separator = max(",;\t", key=header.count)
-        names = next(csv.reader([header], delimiter=separator), [])
-        columns = find_columns(names, wanted, where=path.name)
-    except (ConfigError, csv.Error) as wrong:
-        file.close()
-        if isinstance(wrong, ConfigError):
-            raise
-        raise ConfigError(f"this is no CSV: {wrong}", where=path.name, mend="Export it as CSV in UTF-8.") from wrong
-    return _Rows(file, csv.DictReader(file, fieldnames=names, delimiter=separator), columns)
+    number: int
+    segment: int
+    priority: int
+    timezone: int
 
 
-def find_columns(names: Sequence[str], wanted: Mapping[str, str], *, where: str = "header") -> Columns:
-    """Return which columns of a header hold what: as told, else by their names.
-
-    :raises ConfigError: a column that was told is not there, or none could be the number's.
-    """
-    for field, name in wanted.items():
-        if field not in FIELDS or name not in names:
-            raise ConfigError(
-                f"there is no column {name!r} for {field!r}",
-                where=where,
-                mend=f"Fields: {', '.join(FIELDS)}. Columns of this file: {', '.join(map(repr, names))[:300]}.",
-            )
-    plain = {name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in reversed(names)}
-    found = {
-        field: wanted.get(field) or next((plain[guess] for guess in guesses if guess in plain), "")
-        for field, guesses in FIELDS.items()
-    }
-    if not found["number"]:
-        raise ConfigError(
-            "no column holds the telephone numbers",
-            where=where,
-            mend=f"Name it: --column COLUMN. Columns of this file: {', '.join(map(repr, names))[:300]}.",
-        )
-    return Columns(**found)
-
-
-def _read(rows: _Rows, region: str) -> list[_Good | _Bad]:
-    """Return the next rows, read as far as they can be without a database. Empty lines are passed over."""
-    return list(islice(_judged(rows, region), ROWS_AT_ONCE))
-
-
-def _judged(rows: _Rows, region: str) -> Iterator[_Good | _Bad]:
-    while True:
-        try:
-            row = next(rows.reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield _Bad(rows.reader.line_num + 1, "unreadable", "")
-            continue
-        line = rows.reader.line_num + 1  # the header was read apart
-        yield _judge(row, rows.columns, region, line)
-
-
-def _judge(row: Mapping[str | None, Any], columns: Columns, region: str, line: int) -> _Good | _Bad:
-    raw = str(row.get(columns.number) or "")
+def _judge(row: ListRow, places: _Places, region: str) -> _Good | _Bad:
+    if row.cells is None:
+        return _Bad(row.line, "unreadable", "")
+    raw, segment, priority, zone = (_cell(row.cells, place) for place in places)
     try:
         number = read_number(raw, region)
     except Undialable as wrong:
-        return _Bad(line, wrong.reason, _masked(raw))
-    zone = str(row.get(columns.timezone) or "").strip()
+        return _Bad(row.line, wrong.reason, _masked(raw))
     if zone and zone not in _known_zones():
-        return _Bad(line, "timezone", mask(number.e164))
-    priority = str(row.get(columns.priority) or "").strip() or str(USUAL_PRIORITY)
-    if priority not in map(str, PRIORITIES):
-        return _Bad(line, "priority", mask(number.e164))
-    segment = str(row.get(columns.segment) or "").strip()
+        return _Bad(row.line, "timezone", mask(number.e164))
+    if (priority or str(USUAL_PRIORITY)) not in map(str, PRIORITIES):
+        return _Bad(row.line, "priority", mask(number.e164))
     if len(segment) > LONGEST_SEGMENT or not segment.isprintable():
-        return _Bad(line, "segment", mask(number.e164))
-    return _Good(line, Dialable(number.e164, (zone,)) if zone else number, segment, int(priority))
+        return _Bad(row.line, "segment", mask(number.e164))
+    return _Good(row.line, Dialable(number.e164, (zone,)) if zone else number, segment, int(priority or USUAL_PRIORITY))
+
+
+def _cell(cells: Sequence[str], place: int) -> str:
+    return cells[place].strip() if 0 <= place < len(cells) else ""
+
+
+def _name(column: str) -> str:
+    """A column's name as a table and a terminal take it."""
+    return "".join(char if char.isprintable() else "?" for char in column[:LONGEST_NAME])
 
 
 @cache
@@ -309,8 +243,8 @@ def _write(
     accepted = len(news)
     if bad:
         connection.execute(insert_new(_REJECTED, connection), [_rejected(before.import_id, row) for row in bad])
-    sums = Imported(
-        import_id=before.import_id,
+    sums = replace(  # type: ignore[type-var]
+        before,
         accepted=before.accepted + accepted,
         duplicates=before.duplicates + len(leads) - accepted,
         rejected=before.rejected + len(bad),

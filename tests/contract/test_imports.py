@@ -12,7 +12,7 @@ from engine.domain.campaign import CampaignId
 from engine.errors import ConfigError, NotFound
 from engine.store.campaigns import CampaignTerms
 from engine.store.database import Database
-from engine.store.imports import ROWS_AT_ONCE, Imported, find_columns
+from engine.store.imports import ROWS_AT_ONCE, Imported
 from engine.store.tables import Lead, LeadGroup, LeadImport, RejectedRow
 from tests.contract.lists import NOON, POLICY, SPRING, Desk, los_angeles, new_york, open_desk
 
@@ -39,6 +39,7 @@ async def test_every_row_is_a_lead_a_duplicate_or_rejected(desk: Desk) -> None:
     )
     assert result == Imported(
         import_id=result.import_id,
+        number_column="Phone Number",
         accepted=3,
         duplicates=1,
         rejected=6,
@@ -111,7 +112,7 @@ async def test_separators_are_told_from_the_header(desk: Desk, separator: str) -
 async def test_what_is_no_list_is_refused_whole(desk: Desk) -> None:
     with pytest.raises(ConfigError, match="no column holds"):
         await desk.load("x", header="name")
-    with pytest.raises(ConfigError, match="no column holds"):
+    with pytest.raises(ConfigError, match="the file is empty"):
         await desk.load(header="")
     with pytest.raises(NotFound, match="cannot be read"):
         await desk.imports.import_csv(SPRING, desk.folder / "gone.csv", NOON)
@@ -122,14 +123,76 @@ async def test_what_is_no_list_is_refused_whole(desk: Desk) -> None:
 
 async def test_hostile_rows_are_rejected_alone(desk: Desk) -> None:
     huge = '"' + "9" * 10_000 + '"'
-    result = await desk.load(new_york(1), huge, "\0", '"unfinished', new_york(2))
-    assert result.accepted >= 1
-    assert result.rejected >= 1
+    result = await desk.load(new_york(1), huge, "\0", new_york(2) + "\0", new_york(3), '"unfinished')
+    assert (result.accepted, result.duplicates) == (2, 0)
+    assert result.reasons == {"unreadable": 1, "control": 2, "no-number": 1}
 
 
-def test_columns_are_found_by_name_or_as_told() -> None:
-    names = ["Name", "Rufnummer", "PRIO", "tz"]
-    columns = find_columns(names, {"number": "Rufnummer"})
-    assert columns == ("Rufnummer", "", "PRIO", "tz")
-    with pytest.raises(ConfigError, match="no column 'phone'"):
-        find_columns(names, {"number": "phone"})
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("1-212-FLOWERS", "letters"),
+        ("mobile +12122000001", "letters"),
+        ("+12122000001 (Ann)", "letters"),
+        ("手机 +12122000001", "letters"),
+        ("+1212200\x000001", "control"),
+        ("4.4207946E+11", "spreadsheet"),
+        ("4,4E+11", "spreadsheet"),
+        ("12122000001.0", "spreadsheet"),
+        ("+1 212 200 0001 ext. 7", "impossible"),
+    ],
+)
+async def test_what_is_dressed_as_a_number_is_kept_with_its_reason(desk: Desk, written: str, reason: str) -> None:
+    result = await desk.load(f'"{written}"', new_york(2))
+    assert (result.accepted, result.reasons) == (1, {reason: 1})
+    [kept] = await desk.imports.rejected(result.import_id)
+    assert (kept.line, kept.reason) == (2, reason)
+
+
+async def test_digits_are_read_as_people_write_them(desk: Desk) -> None:
+    wide = new_york(3).translate({ord(char): ord(char) - ord("0") + 0xFF10 for char in "0123456789"})
+    result = await desk.load("tel:+1-212-200-0001", "212.200.0002", wide)
+    assert result.accepted == 3, result.reasons
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("utf-8-sig", ""),
+        ("utf-16", ""),
+        ("utf-32", ""),
+        ("gb18030", "gb18030"),
+        ("gbk", "GBK"),
+        ("utf-16-le", "utf-16-le"),
+    ],
+)
+async def test_lists_in_other_encodings(desk: Desk, written: str, told: str) -> None:
+    file = desk.folder / "list.csv"
+    text = f"姓名,手机,segment\r\n王芳,{new_york(1)},北京\r\n李伟,{new_york(2)},上海\r\n"
+    await asyncio.to_thread(file.write_bytes, text.encode(written))
+    result = await desk.imports.import_csv(SPRING, file, NOON, encoding=told)
+    assert (result.accepted, result.number_column) == (2, "手机")
+    assert {row["segment"] for row in await desk.rows(Lead)} == {"北京", "上海"}
+
+
+async def test_a_country_is_taken_as_people_write_it_or_refused_with_the_one_meant(desk: Desk) -> None:
+    file = desk.folder / "list.csv"
+    await asyncio.to_thread(file.write_text, "number\n020 7946 0121\n")
+    assert (await desk.imports.import_csv(SPRING, file, NOON, region="gb")).accepted == 1
+    for wrong, meant in (("uk", "GB"), ("CHINA", "CN"), ("Untied States", "US"), ("中国", "CN")):
+        with pytest.raises(ConfigError) as refused:
+            await desk.imports.import_csv(SPRING, file, NOON, region=wrong)
+        assert f"Did you mean {meant} " in refused.value.mend
+    with pytest.raises(ConfigError, match="ISO 3166"):
+        await desk.imports.import_csv(SPRING, file, NOON, region="Mordor")
+    assert len(await desk.rows(LeadImport)) == 1
+    await desk.definitions.campaigns.set_terms(SPRING, CampaignTerms(region="gb"))
+    assert (await desk.imports.import_csv(SPRING, file, NOON)).duplicates == 1
+
+
+async def test_a_list_that_cannot_be_used_leaves_nothing(desk: Desk) -> None:
+    """A quote that nobody closed is found far below good rows, before any of them is imported."""
+    rows = [new_york(n) for n in range(ROWS_AT_ONCE)]
+    with pytest.raises(ConfigError, match=f"list.csv:{ROWS_AT_ONCE + 2}"):
+        await desk.load(*rows, '"Ann', *rows)
+    assert await desk.rows(LeadImport) == await desk.rows(Lead) == []
