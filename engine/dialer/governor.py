@@ -41,6 +41,7 @@ __all__ = [
     "clopper_pearson_upper",
     "grant",
     "largest_drops",
+    "spare",
 ]
 
 STALE_US: Final = 5 * SECOND
@@ -58,6 +59,7 @@ RULES: Final[dict[str, str]] = {
     "no-budget": "no budget is given: no more calls than free agents",
     "progressive": "the budget bears no abandoned call: no more calls than free agents",
     "budget": "as many calls as the budget bears if all of them went wrong",
+    "rivals": "no more calls than leave the agents whom calls of other campaigns may need",
 }
 """Why a grant is what it is, in words."""
 
@@ -156,9 +158,9 @@ def grant(
     """How many of `wanted` more calls may be placed now.
 
     `in_flight`: dialled and not yet answered or ended; `waiting`: answered by a person and without an agent; `free`:
-    agents who would take an answer now, and who serve no other campaign's calls at the same time (where agents are
-    shared, each counts once). `others_at_risk`: the worst case of the seller's other campaigns, for budgets that are
-    his. While Asterisk is out of sight nobody may ask. Agentless campaigns have no abandoned calls: do not ask either.
+    agents who would take an answer now, and whom no other campaign's calls may need (where agents are shared, each
+    counts once). `others_at_risk`: the worst case of the seller's other campaigns, for budgets that are his. While
+    Asterisk is out of sight nobody may ask. Agentless campaigns have no abandoned calls: do not ask either.
     """
     if wanted <= 0:
         return Grant(dials=0)
@@ -171,6 +173,12 @@ def grant(
     dials = max(0, min(wanted, room))
     figures |= {"at_risk": float(max(0, at_risk)), "room": float(room)}
     return Grant(dials=dials, rule="" if dials == wanted else rule, figures=figures)
+
+
+def spare(*, budgets: tuple[Budget, ...], book: Book, now: int) -> int:
+    """The drops that the tightest budget can still spend; 0 where that is unknown."""
+    tightest = None if book.stale(now) else _tightest(budgets, book, 0)
+    return tightest[0] if tightest is not None else 0
 
 
 def _tightest(budgets: tuple[Budget, ...], book: Book, others_at_risk: int) -> tuple[int, str, dict[str, float]] | None:

@@ -6,7 +6,7 @@ Its modules lie in layers, and import-linter holds them there (`pyproject.toml`)
     callers      what callers and their dialplans tell · definitions · resync: compared with Asterisk
                  · routing: brings callers and agents together, the one place for it
                  · campaigns: started and stopped, with leads and sums · pace: how many calls now
-    traces       attempts after blindness
+    traces       attempts after blindness · rivals: campaigns that need the same agents
     called       what is heard of the calls that campaigns placed
     legs         a leg is gone, whoever's it was
     talking      from the join of two legs to the end of their talk

@@ -267,7 +267,8 @@ def _judge_trunk(step: Step, attempt: Attempt, *, well: bool, ill: bool = False)
 
 def _learn(step: Step, campaign: Campaign, lesson: Lesson, age_us: int) -> None:
     step.crews.of(campaign.policy.id).pacing.learn(lesson, step.now, age_us)
-    campaign.pace_at = min(campaign.pace_at, step.now)
+    for each in step.state.campaigns.values():  # a rival for the same agents may be the one whose turn it is
+        each.pace_at = min(each.pace_at, step.now)
 
 
 def _of(step: Step, interaction: Interaction) -> Attempt | None:

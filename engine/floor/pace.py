@@ -14,10 +14,9 @@ from engine.domain.agent import AgentState
 from engine.domain.campaign import CampaignState, ClaimedLead, Mode
 from engine.domain.commands import ReadBook
 from engine.domain.events import CampaignPaced
-from engine.domain.interaction import InteractionState
 from engine.domain.policy import TrunkPolicy
 from engine.domain.values import SECOND, AgentId
-from engine.floor import attempts, called, previews, stock
+from engine.floor import attempts, called, previews, rivals, stock
 from engine.floor.crews import Crew
 from engine.floor.state import Campaign, FloorState
 from engine.floor.step import Step
@@ -25,8 +24,6 @@ from engine.floor.step import Step
 BOOK_EVERY = 2 * SECOND
 TELL_EVERY = 5 * SECOND
 USUAL_HANDLE_S = 150.0
-USUAL_RING_S = 11.0
-"""From dialling to an answer, where nothing better is known."""
 
 
 def next_due(state: FloorState) -> Campaign | None:
@@ -86,22 +83,23 @@ def _dial_granted(step: Step, campaign: Campaign, sight: Sight, proposal: Propos
 
 
 def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
-    """The governor's word. Agents whom other campaigns' calls may need do not count as free; agentless cannot drop."""
+    """The governor's word, here and for the campaigns that need the same agents; agentless cannot drop."""
     if campaign.policy.mode is Mode.AGENTLESS:
         return Grant(dials=wanted)
+    others = rivals.others(step, campaign)
     seller = campaign.policy.seller
-    others = [each for each in _others(step, campaign) if each.ringing or each.answered]
-    rivals = _rivals(step, campaign, others)
-    return governor.grant(
+    granted = governor.grant(
         wanted,
         budgets=campaign.policy.budgets,
         book=campaign.book,
         in_flight=len(campaign.ringing),
-        free=max(0, sight.free - sum(len(each.ringing) + len(each.answered) for each in rivals)),
+        free=max(0, sight.free - rivals.taken(step, campaign, others)),
         waiting=sight.waiting,
         now=step.now,
-        others_at_risk=sum(len(each.ringing) + len(each.answered) for each in others if each.policy.seller == seller),
+        others_at_risk=sum(rivals.claims(step, each) for each in others if each.policy.seller == seller),
     )
+    left = rivals.left(step, campaign, granted.dials, others)
+    return granted if left == granted.dials else Grant(dials=left, rule="rivals", figures=granted.figures)
 
 
 def _room_of_trunks(step: Step, campaign: Campaign) -> int:
@@ -115,49 +113,27 @@ def _trunks(step: Step, campaign: Campaign) -> list[tuple[TrunkPolicy, TrunkStat
     return [(state.trunks[each], state.trunk_states[each]) for each in campaign.policy.trunks if each in state.trunks]
 
 
-def _others(step: Step, campaign: Campaign) -> list[Campaign]:
-    """The other campaigns whose answers need an agent."""
-    known = sorted(step.state.campaigns.items())
-    return [each for _, each in known if each is not campaign and each.policy.mode is not Mode.AGENTLESS]
-
-
-def _rivals(step: Step, campaign: Campaign, others: list[Campaign]) -> list[Campaign]:
-    """Those of the other campaigns whose calls may be given to the same agents."""
-    if not others:
-        return others
-    mine = step.crews.of(campaign.policy.id).members
-    return [each for each in others if not mine.isdisjoint(step.crews.of(each.policy.id).members)]
-
-
-def _rival_rate(step: Step, campaign: Campaign) -> float:
-    """Live answers per second that the same agents will get from other campaigns."""
-    others = [each for each in _others(step, campaign) if each.ringing]
-    rivals = _rivals(step, campaign, others)
-    expected = (len(each.ringing) * each.figures.get("answer_rate", each.policy.answer_rate) for each in rivals)
-    return sum(expected) / USUAL_RING_S
-
-
 def look(step: Step, campaign: Campaign, crew: Crew) -> Sight:
     """What the pacing of this campaign sees now."""
-    waiting = [each for each in campaign.answered if _waits(step, each)] if campaign.answered else ()
+    waiting = rivals.waiting(step, campaign)
     free = sum(1 for agent_id in crew.since[AgentState.AVAILABLE] if step.state.agents[agent_id].can_take())
     tokens = attempts.own_limits(campaign.policy)
     inbound = campaign.inbound.rate(step.now)
     return Sight(
         now=step.now,
         free=max(0, free - _reserve(step, campaign, crew, inbound)),
-        waiting=len(waiting),
+        waiting=waiting,
         ringing=sorted(campaign.ringing.values()),
         talking=crew.talking,
         wrapping=sorted(crew.since[AgentState.WRAP_UP].values()),
         staffed=crew.staffed,
         paused=len(crew.since[AgentState.NOT_READY]),
         lines=min(trunks.room(tokens, campaign.tokens, step.now), _room_of_trunks(step, campaign)),
-        inbound_rate=inbound + (_rival_rate(step, campaign) if len(step.state.campaigns) > 1 else 0.0),
+        inbound_rate=inbound + (rivals.answers_per_s(step, campaign) if len(step.state.campaigns) > 1 else 0.0),
         allowance=governor.allowance(
             budgets=campaign.policy.budgets,
             book=campaign.book,
-            at_risk=max(0, len(campaign.ringing) + len(waiting) - free),
+            at_risk=max(0, len(campaign.ringing) + waiting - free),
         ),
     )
 
@@ -169,11 +145,6 @@ def _reserve(step: Step, campaign: Campaign, crew: Crew, inbound: float) -> int:
     within_s = min(step.state.queues[each].service_level_s for each in sorted(crew.other_queues))
     waiting = sum(step.line.length(each) for each in crew.other_queues)
     return blending.reserve(inbound, campaign.handle_s or USUAL_HANDLE_S, crew.staffed, (0.8, within_s), waiting)
-
-
-def _waits(step: Step, attempt_id: str) -> bool:
-    interaction = step.state.interactions.get(called.interaction_id(attempt_id))
-    return interaction is not None and interaction.state is InteractionState.WAITING
 
 
 def _ask_for_book(step: Step, campaign: Campaign) -> None:

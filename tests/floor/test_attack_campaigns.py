@@ -175,3 +175,22 @@ def test_the_first_talk_that_ends_after_a_restore_is_learnt_from() -> None:
         at.floor.handle(fact, at.now)
         twin.handle(fact, at.now)
     assert at.floor.snapshot() == twin.snapshot()
+
+
+@pytest.mark.parametrize("seller", ["", "another"])
+def test_what_one_campaign_dials_does_not_make_another_drop_what_it_was_granted(seller: str) -> None:
+    """Its budget bears two drops and it has two calls more than free agents: the agents must stay its own."""
+    at = Office(Mode.POWER, forecast=260, ratio=3.0)
+    at.ready(NAILED)
+    at.start()
+    assert len(at.dials) == 3
+    rival = CampaignId("autumn")
+    at.tell(f.CampaignDefined(campaign=changed(at.policy, id=rival, seller=seller)))
+    at.tell(f.CampaignStarted(campaign_id=rival))
+    at.let_pass(5)
+    assert not [dial for dial in at.dials if dial.campaign_id == rival]
+    assert at.floor.state.campaigns[rival].rule in ("rivals", "progressive")
+    for dial in at.dials[:3]:
+        at.tell(f.LegEnded(leg=LegId(dial.attempt_id), cause=19))
+    at.let_pass(5)
+    assert [dial for dial in at.dials if dial.campaign_id == rival]

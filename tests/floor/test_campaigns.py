@@ -92,10 +92,10 @@ class Office(Hall):
                 )
                 for n in range(count, 0, -1)
             )
-            self.tell(f.LeadsClaimed(campaign_id=CAMPAIGN, leads=leads))
+            self.tell(f.LeadsClaimed(campaign_id=command.campaign_id, leads=leads))
         elif isinstance(command, ReadBook) and self.ledger_answers:
             tally = Tally(window=Window.RUN, answers=0, drops=0, forecast=self.forecast)
-            self.tell(f.BookRead(campaign_id=CAMPAIGN, tallies=(tally,)))
+            self.tell(f.BookRead(campaign_id=command.campaign_id, tallies=(tally,)))
 
     def let_pass(self, seconds: float) -> None:
         """Let time pass with the store answering."""
