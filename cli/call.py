@@ -16,7 +16,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The call's id, e.g. ix_01
 COLUMNS: Final = (
     Column("ID", "id", keep=True),
     Column("STATE", "state"),
-    Column("CALLER", "caller"),
+    Column("PERSON", "caller"),
     Column("NUMBER", "number", spare=True),
     Column("QUEUE", "queue_id"),
     Column("CAMPAIGN", "campaign_id", spare=True),

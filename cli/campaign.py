@@ -41,7 +41,7 @@ COLUMNS: Final = (
     Column("NAME", "name", spare=True),
     Column("STATE", "state"),
     Column("MODE", "mode"),
-    Column("QUEUE", "queue_id"),
+    Column("QUEUE", "queue_id", spare=True),
     Column("AGENTS", shows=lambda each: words(each["live"] and each["live"]["agents"]["staffed"]), justify="right"),
     Column("LINES", shows=lambda each: words(each["live"] and each["live"]["lines"]["up"]), justify="right"),
     Column("TO CALL", shows=lambda each: str(each["leads"]["new"] + each["leads"]["claimed"]), justify="right"),
@@ -135,10 +135,11 @@ def import_(
     region: lists.Region = "",
     column: lists.NumberColumn = "",
     segment_column: lists.SegmentColumn = "",
+    encoding: lists.Encoding = "",
     as_json: Json = False,
 ) -> None:
     """Import a list of people to call. Rows that cannot be called are kept apart with their reason."""
-    lists.import_list(id_, file, region, column, segment_column, as_json=as_json)
+    lists.import_list(id_, file, region, column, segment_column, encoding, as_json=as_json)
 
 
 @app.command("check", epilog=examples("callwright campaign check autumn", "callwright campaign check autumn --json"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cli.campaign_words import described
 from cli.output import Record, local, percent, words
@@ -46,7 +46,7 @@ def _live(live: Record | None) -> list[tuple[str, str]]:
     rule = f"; held back: {live['rule_says']}" if live["rule"] else ""
     busy = agents["talking"] + agents["wrapping"]
     share = percent(busy / agents["staffed"]) if agents["staffed"] else "-"
-    figures = {key: value for key, value in live["figures"].items() if value == value}
+    figures = {key: _bounded(key, value) for key, value in live["figures"].items() if value == value}
     at_work = (
         f"{agents['staffed']} at work: {agents['free']} free, {agents['talking']} talking,"
         f" {agents['wrapping']} in wrap-up ({share} busy); {agents['paused']} not ready"
@@ -63,7 +63,29 @@ def _live(live: Record | None) -> list[tuple[str, str]]:
 
 
 def _said(key: str) -> str:
-    return key.replace("_", " ")
+    return _FIGURES.get(key, key.replace("_", " "))
+
+
+_FIGURES: Final = {
+    "free": "free agents",
+    "ringing": "calls ringing",
+    "answer_rate": "answer rate",
+    "risk": "risk that the next call finds nobody",
+    "price": "highest risk taken",
+    "answers": "live answers in the window",
+    "drops": "abandoned",
+    "at_end": "live answers counted on at its end",
+    "bears": "may be abandoned by then",
+    "at_risk": "could be abandoned now",
+    "room": "more calls allowed now",
+    "read_ago_s": "seconds since the ledger was read",
+}
+"""The figures of pacing and governor in words; others are named as they are."""
+
+
+def _bounded(key: str, value: float) -> float:
+    """Fewer than none allowed is the governor's word for: even none would prove too little."""
+    return max(0.0, value) if key == "bears" else value
 
 
 def _figure(value: Any) -> str:
@@ -75,8 +97,10 @@ def _window(budget: Record) -> str:
 
 
 def _standing(budget: Record) -> str:
-    bears = "nothing yet" if budget["bears"] < 1 else f"{budget['bears']} by its end"
+    used = (
+        f"used {budget['drops']} of {budget['bears']} allowed by its end" if budget["bears"] > 0 else "none allowed yet"
+    )
     return (
-        f"{budget['drops']} of {budget['answers']} live answers abandoned ({percent(budget['rate'])},"
-        f" at most {percent(budget['upper95'])} by 95 %; cap {percent(budget['cap'])}); the budget bears {bears}"
+        f"{used}; so far {budget['drops']} of {budget['answers']} live answers abandoned ({percent(budget['rate'])},"
+        f" at most {percent(budget['upper95'])} by 95 %; cap {percent(budget['cap'])})"
     )

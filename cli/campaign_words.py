@@ -132,7 +132,8 @@ def _one_number(rules: Record) -> str:
 
 
 def _one_lead(campaign: Record) -> str:
-    again = ", ".join(f"{outcome} {duration(each)}" for outcome, each in retries(campaign).items() if each)
+    least = max((rule["seconds"] for rule in campaign["rules"]["intervals"]), default=0.0)  # holds for every number
+    again = ", ".join(f"{outcome} {duration(max(each, least))}" for outcome, each in retries(campaign).items() if each)
     return f"at most {campaign['max_attempts']} dials; again after {again}; every other outcome ends it"
 
 

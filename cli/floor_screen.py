@@ -183,7 +183,7 @@ def _agents(rows: Sequence[Record], limit: int | None, now: datetime) -> Table:
 
 
 def _calls(rows: Sequence[Record], limit: int | None, now: datetime, *, wide: bool) -> Table:
-    table = _table(("CALLER", "left"), ("STATE", "left"), ("WHERE", "left"), ("AGENT", "left"), ("AGE", "right"))
+    table = _table(("PERSON", "left"), ("STATE", "left"), ("WHERE", "left"), ("AGENT", "left"), ("AGE", "right"))
     if wide:
         table.add_column("CALL", no_wrap=True)
 

@@ -172,7 +172,7 @@ def _prove(policy: CampaignPolicy, terms: CampaignTerms) -> str:
         return _set(policy, "--forecast-answers N") + " with a larger N, if so many will really answer"
     learnt = f"after {LEAST_WORKED_US // 60_000_000} scheduled minutes and {LEAST_ATTEMPTS} attempts of a day"
     if terms.schedule:
-        return f"nothing: its --schedule is used {learnt}; or {given}"
+        return f"nothing to do: its --schedule is used {learnt}; or {given}"
     return _set(policy, "--schedule 'mon-fri 9-17'") + f": used {learnt}; or {given}"
 
 

@@ -103,7 +103,7 @@ def test_hours_schedule_and_caps_are_shown_in_words(office: Callwright) -> None:
         "hours Mon-Fri 09:00-20:00, Sat 10:30-18:00, and within every day 08:00-21:00 (16 CFR 310.4(c)",
         "schedule Mon-Fri 09:00-17:30 in UTC",
         "one number at most 2 in 24 h, 2 h between two dials",
-        "one lead at most 6 dials; again after busy 10 min, no-answer 2 h,",
+        "one lead at most 6 dials; again after busy 2 h, no-answer 2 h, machine 4 h,",
         "limits lines: those of the trunks; calls per second: those of the trunks; rings 25 s; an agent within 2 s",
         "expects 30% answered; live answers 2000 to come",
     ):
@@ -178,7 +178,10 @@ def test_the_pace_is_told_in_words(running: Callwright) -> None:
     assert "10 at work: 1 free, 8 talking, 1 in wrap-up (90.0% busy); 2 not ready" in shown
     assert "22 up: 13 ringing, 1 answered and waiting" in shown
     assert "answer rate 0.31" in shown
-    assert "19 of 1000 live answers abandoned (1.9%, at most 2.8% by 95 %; cap 3.0%); the budget bears 32" in shown
+    assert (
+        "used 19 of 32 allowed by its end; so far 19 of 1000 live answers abandoned"
+        " (1.9%, at most 2.8% by 95 %; cap 3.0%)" in shown
+    )
 
 
 def test_the_budget_is_shown_by_its_counts(running: Callwright) -> None:

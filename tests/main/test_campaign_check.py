@@ -97,7 +97,7 @@ def test_without_schedule_and_forecast_both_ways_are_named() -> None:
 
 def test_a_schedule_needs_nothing_but_time() -> None:
     waits = found(terms=CampaignTerms(schedule=SCHEDULE))["no-forecast"]
-    assert waits.mend.startswith("nothing: its --schedule is used after 30 scheduled minutes")
+    assert waits.mend.startswith("nothing to do: its --schedule is used after 30 scheduled minutes")
 
 
 def test_what_the_budget_counts_on_is_told() -> None:

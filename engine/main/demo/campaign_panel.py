@@ -115,8 +115,8 @@ def _budget(campaign: Campaign) -> str:
     standing = campaign.book.standing(budget)
     if standing is None:
         return "the ledger was not read yet"
-    bears = largest_drops(standing.at_end, budget.cap)
-    return (
-        f"{standing.drops} of {standing.answers} live answers; the working day's budget bears {max(0, bears)}"
-        f" of {standing.at_end} ({budget.cap:.0%})"
-    )
+    allowed = max(0, largest_drops(standing.at_end, budget.cap))
+    so_far = f"{standing.drops} of {standing.answers} live answers"
+    if standing.answers:
+        so_far += f", {standing.drops / standing.answers:.1%}"
+    return f"used {standing.drops} of {allowed} allowed in the working day (cap {budget.cap:.0%}); so far {so_far}"
