@@ -34,7 +34,7 @@ _UNSEEN = (None, Outcome.LOST, Outcome.CANCELLED)
 
 
 class Fate(NamedTuple):
-    """What became of one dial. `talk_us` None: nobody was joined. `at_once`: known for a machine as it answered."""
+    """What became of one dial. `talk_us` None: nobody was joined, or he talks still."""
 
     picks: Picks
     after_us: int
@@ -211,9 +211,7 @@ def _fate(dial: RecordedDial) -> Fate:
     answered = dial.answered_at or dial.ended_at
     after = max(SOONEST_US, answered - dial.dialled_at)
     if outcome is Outcome.MACHINE:
-        # one that an agent was joined to nobody else had recognised
-        verdict = None if dial.connected_at else max(0, dial.ended_at - answered)
-        return Fate(Picks.MACHINE, after, verdict_us=verdict)
+        return Fate(Picks.MACHINE, after, verdict_us=max(0, dial.ended_at - answered))
     if outcome is Outcome.HUNG_UP_EARLY:
         patience = max(0, dial.ended_at - answered)
         return Fate(Picks.PERSON, after, talk_us=patience, wrap_us=0, patience_us=patience)

@@ -36,9 +36,11 @@ from engine.simulation.record import Record
 from engine.simulation.result import Result, result
 from engine.simulation.run import floor_for, simulate
 from engine.simulation.scenario import Campaign
-from engine.simulation.world import Core, World
+from engine.simulation.world import World
 
 _NOT_BUSY = (AgentState.AVAILABLE, AgentState.NOT_READY, AgentState.OFFLINE)
+WRITTEN_US = 1_000_000
+"""A dial is in the ledger a moment after it was decided: what it was decided by is looked for so long before."""
 NOT_RECALLED = "what its engine knew then is not in the journal: it begins without experience"
 
 
@@ -82,10 +84,8 @@ def recall(
     for now, fact in later:
         if now > end:
             break
-        if memory is None and now >= begin and isinstance(fact, f.TimePassed):  # only then it is decided who is dialled
-            campaign = floor.state.campaigns.get(campaign_id)
-            if campaign is None:
-                return None
+        campaign = floor.state.campaigns.get(campaign_id) if memory is None and now >= begin - WRITTEN_US else None
+        if campaign is not None and isinstance(fact, f.TimePassed):  # only then it is decided who is dialled
             memory = _as_it_began(floor, campaign)
             readings = [Reading(at=campaign.book.read_at, tallies=campaign.book.tallies)] * bool(campaign.book.tallies)
             busy = {each.profile.id for each in floor.state.agents.values() if each.state not in _NOT_BUSY}
@@ -148,7 +148,7 @@ def replay(
     def recorded(_campaign: Campaign, _day: int) -> People:
         return people
 
-    core: Core = _Recalling(record, chosen, memory, wanted) if chosen.governed else floor_for(chosen)
+    core = _Recalling(record, chosen, memory, wanted) if chosen.governed else _Believing(floor_for(chosen))
     world = World(
         core, scenario, seed=seed, mode=chosen.mode, governed=chosen.governed, people=recorded, progress=progress
     )
@@ -162,8 +162,28 @@ def replay(
     return changed(found, recorded=record.sums, note="; ".join(notes))  # type: ignore[type-var]
 
 
-class _Recalling:
-    """A floor that is told of its budgets what the recorded one was told, as far as dialling has come.
+class _Believing:
+    """A floor that believes each verdict on a machine.
+
+    Some were a detector's and some an agent's who was joined already; the record tells only those that were believed.
+    """
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    def handle(self, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
+        """See `Core`."""
+        if isinstance(fact, f.MachineDetected):
+            fact = f.MachineDetected(attempt_id=fact.attempt_id, by="agent")
+        return self._floor.handle(fact, now)
+
+    def deadline(self) -> Deadline | None:
+        """See `Core`."""
+        return self._floor.deadline()
+
+
+class _Recalling(_Believing):
+    """A floor that is also told of its budgets what the recorded one was told, as far as dialling has come.
 
     What was answered and dropped before or elsewhere is the recorded reading less the record's own calls; on top come
     the calls that are played. Readings go by the dial and not by the clock, as the people do: after as many dials a
@@ -182,7 +202,7 @@ class _Recalling:
         if memory is not None and memory.policy.mode is chosen.mode:
             learnt = _without_flights(memory.learnt)
             state.campaigns[policy.id] = CampaignOnFloor(policy=policy, learnt=learnt)
-        self._floor = Floor(state, make_pacing=chosen.make)
+        super().__init__(Floor(state, make_pacing=chosen.make))
 
     def handle(self, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
         """See `Core`."""
@@ -191,13 +211,9 @@ class _Recalling:
             fact = f.CampaignDefined(campaign=own)
         elif isinstance(fact, f.BookRead):
             fact = f.BookRead(campaign_id=fact.campaign_id, tallies=self._tallies(fact.tallies[0]), at=fact.at)
-        commands = self._floor.handle(fact, now)
+        commands = super().handle(fact, now)
         self._dialled += sum(isinstance(each, Dial) for each in commands)
         return commands
-
-    def deadline(self) -> Deadline | None:
-        """See `Core`."""
-        return self._floor.deadline()
 
     def _tallies(self, played: Tally) -> tuple[Tally, ...]:
         """`played`: the sums of the calls that were played, and what the world would forecast by itself."""

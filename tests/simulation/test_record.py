@@ -210,8 +210,23 @@ def test_everybody_keeps_what_is_his() -> None:
     assert (people.talk_us(2), people.wrap_us(2)) == (24 * SECOND, 9 * SECOND)  # drawn from the only one who talked
     assert [people.patience_us(number) for number in (0, 2, 3)] == [None, None, 400_000]
     machines = [(people.called_machine(n, Picks.MACHINE), people.verdict_us(n)) for n in (4, 5, 6)]
-    assert machines == [(True, 2 * SECOND), (True, 0), (False, 0)]
+    assert machines == [(True, 2 * SECOND), (True, 0), (True, 19 * SECOND)]
     assert not people.called_machine(0, Picks.PERSON)
+
+
+def test_an_agent_is_held_by_a_machine_as_long_as_he_was() -> None:
+    played = play(scenario(hours=0.5, warmup=0, machines=0.3, false_negative=1.0), "progressive")
+    whole = recorded_of(played)
+    slow = replay(Record(whole), "progressive")
+    assert slow.attempts == pytest.approx(len(whole.dials), rel=0.05)
+    quick = [
+        replace(each, ended_at=each.connected_at + SECOND)  # type: ignore[type-var]
+        if each.outcome is Outcome.MACHINE
+        else each
+        for each in whole.dials
+    ]
+    sooner = replay(Record(replace(whole, dials=tuple(quick))), "progressive")  # type: ignore[type-var]
+    assert sure(sooner.attempts) > 1.05 * sure(slow.attempts)
 
 
 def test_what_was_broken_off_is_drawn_from_what_rang_as_long() -> None:
