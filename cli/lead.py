@@ -25,6 +25,7 @@ AT_ONCE: Final = 500
 Numbers = Annotated[bool, typer.Option("--numbers", help="Show telephone numbers unmasked.")]
 Campaign = Annotated[str, typer.Option(metavar="NAME", help="Only of this campaign.")]
 OfCampaign = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign, e.g. autumn.")]
+IMPORT: Final = Column("IMPORT", "import_id", keep=True)
 REJECTED: Final = (
     Column("FILE", "source"),
     Column("LINE", "line", justify="right"),
@@ -56,13 +57,14 @@ def list_(
     campaign: Campaign = "",
     state: InState = None,
     rejected: Annotated[bool, typer.Option("--rejected", help="Rows of lists that became no lead, and why.")] = False,
+    import_id: Annotated[str, typer.Option("--import", metavar="ID", help="Only of this import of a list.")] = "",
     numbers: Numbers = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="So many at once.")] = 100,
     cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
     as_json: Json = False,
 ) -> None:
     """List leads in the order of their import, numbers masked."""
-    query: dict[str, Any] = {"campaign": campaign, "limit": limit, "cursor": cursor}
+    query: dict[str, Any] = {"campaign": campaign, "import": import_id, "limit": limit, "cursor": cursor}
     if rejected:
         page = wanted("rejected-rows", **query)
     else:
@@ -70,13 +72,21 @@ def list_(
     if as_json:
         emit_list(page["items"], page["next"])
         return
-    show_table(REJECTED if rejected else _columns(), page["items"], empty="No rows." if rejected else "No leads.")
+    columns = _rejected_columns(page["items"]) if rejected else _columns(page["items"])
+    show_table(columns, page["items"], empty="No rows." if rejected else "No leads.")
     if page["next"]:
         say(f"There are more: --cursor {page['next']}")
 
 
-def _columns() -> tuple[Column, ...]:
+def _rejected_columns(rows: list[Record]) -> tuple[Column, ...]:
+    """With the import's id where the rows are of several."""
+    several = len({row["import_id"] for row in rows}) > 1
+    return (IMPORT, *REJECTED) if several else REJECTED
+
+
+def _columns(leads: list[Record]) -> tuple[Column, ...]:
     timezone = settings().site.timezone
+    why = (Column("WHY", "why", spare=True),) if any(lead["why"] for lead in leads) else ()
     return (
         Column("ID", "id", keep=True),
         Column("NUMBER", "number"),
@@ -86,6 +96,7 @@ def _columns() -> tuple[Column, ...]:
         Column("TRIED", "attempts", justify="right"),
         Column("LAST", "last_outcome"),
         Column("NOT BEFORE", shows=lambda lead: local(lead["next"], timezone) if lead["state"] == "new" else "-"),
+        *why,
     )
 
 
@@ -126,10 +137,11 @@ def import_(
     region: lists.Region = "",
     column: lists.NumberColumn = "",
     segment_column: lists.SegmentColumn = "",
+    encoding: lists.Encoding = "",
     as_json: Json = False,
 ) -> None:
     """Import a list into a campaign; the same as `callwright campaign import`."""
-    lists.import_list(campaign, file, region, column, segment_column, as_json=as_json)
+    lists.import_list(campaign, file, region, column, segment_column, encoding, as_json=as_json)
 
 
 @app.command(

@@ -21,6 +21,9 @@ REASONS: Final = {
     "no-country": "no country code; name the country with --region",
     "impossible": "too few or too many digits, or an extension",
     "unassigned": "the range is not given out to anybody",
+    "letters": "letters stand in it; write a vanity number as the digits it means, and words elsewhere",
+    "spreadsheet": "Excel made it a quantity such as 4.4E+11: format the column as Text, type it anew, export again",
+    "control": "a control character such as NUL stands in it: the file is damaged",
     "do-not-call": "on the do-not-call list",
     "timezone": "there is no such time zone",
     "priority": "priorities are 1 to 9",
@@ -29,13 +32,18 @@ REASONS: Final = {
 }
 """Why a row became no lead, in words."""
 
-ListFile = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV with a header, in UTF-8.")]
+ListFile = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV with a header, in UTF-8 or --encoding.")]
 Region = Annotated[str, typer.Option(metavar="CC", help="The country of numbers without country code, e.g. CN.")]
-NumberColumn = Annotated[str, typer.Option(metavar="NAME", help="The column with the numbers.")]
+NumberColumn = Annotated[
+    str, typer.Option("--column", "--phone-column", metavar="NAME", help="The column with the numbers.")
+]
+Encoding = Annotated[str, typer.Option(metavar="NAME", help="The file's encoding if not UTF-8, e.g. gb18030.")]
 SegmentColumn = Annotated[str, typer.Option(metavar="NAME", help="The column that tells lists apart.")]
 
 
-def import_list(campaign: str, file: Path, region: str, column: str, segment: str, *, as_json: bool) -> None:
+def import_list(
+    campaign: str, file: Path, region: str, column: str, segment: str, encoding: str, *, as_json: bool
+) -> None:
     """Import a file into a campaign and tell what it came to.
 
     Raises:
@@ -43,6 +51,7 @@ def import_list(campaign: str, file: Path, region: str, column: str, segment: st
     """
     check_readable(file)
     query = {"source": file.name, "region": region, "number": column, "segment": segment}
+    query |= {"encoding": encoding}
 
     async def work(desk: Engine) -> Record:
         import asyncio
@@ -56,7 +65,7 @@ def import_list(campaign: str, file: Path, region: str, column: str, segment: st
     result = at_desk(work, writing=True)
     done(summary(result), result, as_json=as_json)
     if result["rejected"]:
-        say(f"  see them with `callwright lead list --rejected --campaign {campaign}`")
+        say(f"  see them with `callwright lead list --rejected --import {result['id']}`")
 
 
 def check_readable(file: Path) -> None:
@@ -77,6 +86,8 @@ def summary(result: Record) -> str:
     lines = [
         f"{result['accepted']} leads imported, {result['duplicates']} known already, {result['rejected']} rejected."
     ]
+    if result["number_column"]:
+        lines.append(f"  Numbers were taken from column {result['number_column']!r}.")
     return "\n".join([*lines, *told_reasons(result["reasons"])])
 
 

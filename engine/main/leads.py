@@ -6,6 +6,7 @@ The vault is asked for only when numbers come in: beside a running engine nobody
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,17 @@ from engine.store.dnc import DoNotCallList, Unwanted
 from engine.store.dnc_files import import_numbers
 from engine.store.imports import Imports
 from engine.store.lead_lists import LeadLists, ListedLead, ListedRow
+from engine.store.leads import LeadState
+from engine.store.outcomes import MOST_UNRUNG, unrung_delay_us
 from engine.store.vault import Vault, mask
 
 OpenVault = Callable[[], Awaitable[Vault]]
+
+SHOWN = 40
+LARGEST = (1 << 63) - 1
+"""Databases count to here."""
+_REJECTED_PLACE = re.compile(r"(?P<begun>[0-9]{1,19})\.(?P<import_id>[A-Za-z0-9_]{1,40})\.(?P<line>[0-9]{1,19})")
+_LEAD_PLACE = re.compile(r"lead_[A-Za-z0-9]{1,40}")
 
 
 class StoredLeads:
@@ -49,12 +58,19 @@ class StoredLeads:
         self._turn = asyncio.Lock()
         """One list after the other: two would only fight for the database."""
 
-    async def bring(self, campaign_id: str, file: Path, region: str, columns: ListColumns) -> ImportView:
+    async def bring(
+        self, campaign_id: str, file: Path, region: str, columns: ListColumns, encoding: str = ""
+    ) -> ImportView:
         """Import a file."""
         async with self._turn:
             imports = Imports(self._database, await self._vault())
             done = await imports.import_csv(
-                CampaignId(campaign_id), file, self._now(), columns=columns.named(), region=region or None
+                CampaignId(campaign_id),
+                file,
+                self._now(),
+                columns=columns.named(),
+                region=region or None,
+                encoding=encoding,
             )
         return next(each for each in await self.imports(campaign_id) if each.id == done.import_id)
 
@@ -72,22 +88,25 @@ class StoredLeads:
                 duplicates=row.duplicates,
                 rejected=row.rejected,
                 reasons=reasons,
+                number_column=row.number_column,
             )
             for row, reasons in await self._lists.imports(campaign_id)
         ]
 
     async def list(self, wanted: WantedLeads, *, reveal: bool = False) -> Page[LeadView]:
         """One page of leads."""
-        await self._known(wanted.campaign)
-        found = await self._lists.leads(wanted.campaign, wanted.state, wanted.cursor, wanted.limit + 1)
+        await self._known(wanted)
+        after = _lead_place(wanted.cursor)
+        found = await self._lists.leads(wanted.campaign, wanted.import_id, wanted.state, after, wanted.limit + 1)
         more = len(found) > wanted.limit
         items = tuple(LeadView(**_lead(each, reveal=reveal)) for each in found[: wanted.limit])
         return Page(items=items, next=items[-1].id if more else None)
 
     async def rejected(self, wanted: WantedLeads) -> Page[RejectedView]:
         """One page of the rows that became no lead."""
-        await self._known(wanted.campaign)
-        found = await self._lists.rejected(wanted.campaign, _place(wanted.cursor), wanted.limit + 1)
+        await self._known(wanted)
+        after = _place(wanted.cursor)
+        found = await self._lists.rejected(wanted.campaign, wanted.import_id, after, wanted.limit + 1)
         last = found[wanted.limit - 1] if len(found) > wanted.limit else None
         return Page(
             items=tuple(_rejected(each) for each in found[: wanted.limit]),
@@ -99,9 +118,11 @@ class StoredLeads:
         found, attempts = await self._lists.lead(id_)
         return LeadDetail(**_lead(found, reveal=reveal), history=tuple(_attempt(row) for row in attempts))
 
-    async def _known(self, campaign_id: str) -> None:
-        if campaign_id:
-            await self._campaigns.show(campaign_id)
+    async def _known(self, wanted: WantedLeads) -> None:
+        if wanted.campaign:
+            await self._campaigns.show(wanted.campaign)
+        if wanted.import_id:
+            await self._lists.check_import(wanted.import_id)
 
 
 class StoredDoNotCall:
@@ -152,7 +173,20 @@ def _lead(found: ListedLead, *, reveal: bool) -> dict[str, Any]:
     number = found.number if reveal or found.number is None else mask(found.number)
     whole = found._asdict()
     next_us = whole.pop("next_us")
-    return {**whole, "number": number, "next": moment(next_us)}
+    return {**whole, "number": number, "next": moment(next_us), "why": _why(found)}
+
+
+def _why(lead: ListedLead) -> str:
+    """What is special about a lead whose dials reach nobody's telephone: no outcome tells it."""
+    if lead.unrung >= MOST_UNRUNG and lead.state == LeadState.DONE:
+        return (
+            f"given up: {lead.unrung} dials in a row reached nobody's telephone; "
+            "ask the carrier about this number, then import it into a new campaign"
+        )
+    if lead.state != LeadState.NEW or not unrung_delay_us(lead.unrung):
+        return ""
+    left = MOST_UNRUNG - lead.unrung
+    return f"{lead.unrung} dials in a row reached nobody's telephone: each waits longer now, {left} more end it"
 
 
 def _attempt(row: Any) -> AttemptView:
@@ -182,11 +216,27 @@ def _place(cursor: str) -> tuple[int, str, int]:
     """
     if not cursor:
         return (-1, "", 0)
-    begun, _, rest = cursor.partition(".")
-    import_id, _, line = rest.rpartition(".")
-    if not (begun.isdecimal() and line.isdecimal() and import_id):
-        raise UsageError("this is no cursor", where="cursor", mend="Use `next` of the page before.")
-    return int(begun), import_id, int(line)
+    found = _REJECTED_PLACE.fullmatch(cursor)
+    begun, line = (int(found["begun"]), int(found["line"])) if found else (LARGEST + 1, 0)
+    if found is None or max(begun, line) > LARGEST:
+        raise _no_cursor(cursor)
+    return begun, found["import_id"], line
+
+
+def _lead_place(cursor: str) -> str:
+    """Where a page of leads goes on: behind the lead of this id.
+
+    :raises UsageError: it is no cursor of ours.
+    """
+    if cursor and not _LEAD_PLACE.fullmatch(cursor):
+        raise _no_cursor(cursor)
+    return cursor
+
+
+def _no_cursor(cursor: str) -> UsageError:
+    return UsageError(
+        f"{cursor[:SHOWN]!r} is no cursor of this list", where="cursor", mend="Use `next` of the page before."
+    )
 
 
 def _listed(number: str, entry: Unwanted | None) -> DoNotCallView:

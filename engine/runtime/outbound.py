@@ -159,7 +159,10 @@ class CampaignReport(Value):
 
 
 class ImportView(Value):
-    """One import of a list. `ended` is None while it goes on, or when it was cut off. `reasons`: rejected by reason."""
+    """One import of a list. `ended` is None while it goes on, or when it was cut off. `reasons`: rejected by reason.
+
+    `number_column`: the name of the column that the numbers were taken from.
+    """
 
     id: str
     campaign_id: str
@@ -170,12 +173,14 @@ class ImportView(Value):
     duplicates: int
     rejected: int
     reasons: dict[str, int]
+    number_column: str = ""
 
 
 class LeadView(Value):
     """Somebody to be called; his number is masked unless it was asked for, None once it was erased.
 
-    `zones`: where he may live. `next`: not called before. `last_outcome`: of the last attempt.
+    `zones`: where he may live. `next`: not called before. `last_outcome`: of the last attempt. `unrung`: so many dials
+    in a row reached nobody's telephone; then `why` says what follows from it, else "".
     """
 
     id: str
@@ -189,6 +194,8 @@ class LeadView(Value):
     last_outcome: str | None
     next: datetime
     import_id: str
+    unrung: int = 0
+    why: str = ""
 
 
 class AttemptView(Value):
@@ -224,12 +231,13 @@ class RejectedView(Value):
 
 
 class WantedLeads(Value):
-    """Which leads: of a campaign, in a state ("" any), in order of their import; or of which the rejected rows."""
+    """Which leads, in order of their import: of a campaign, an import, in a state ("" any); or which rejected rows."""
 
     campaign: str = ""
     state: str = ""
     cursor: str = ""
     limit: int = 100
+    import_id: str = ""
 
 
 class ListColumns(Value):
@@ -343,11 +351,15 @@ class CampaignRoll(Protocol):
 class LeadDesk(Protocol):
     """Leads of all campaigns, and the lists they came from."""
 
-    async def bring(self, campaign_id: str, file: Path, region: str, columns: ListColumns) -> ImportView:
-        """Import a file. `region` "" is the campaign's own. Its rows so far can be read from `imports` meanwhile.
+    async def bring(
+        self, campaign_id: str, file: Path, region: str, columns: ListColumns, encoding: str = ""
+    ) -> ImportView:
+        """Import a file. `region` "" is the campaign's own, `encoding` "" is what the file tells.
+
+        Its rows so far can be read from `imports` meanwhile.
 
         :raises NotFound: no such campaign or file.
-        :raises ConfigError: the file is no list; nothing was imported.
+        :raises ConfigError: no such country or encoding, or the file is no list; nothing was imported.
         """
 
     async def imports(self, campaign_id: str) -> Sequence[ImportView]:
@@ -359,14 +371,14 @@ class LeadDesk(Protocol):
     async def list(self, wanted: WantedLeads, *, reveal: bool = False) -> Page[LeadView]:
         """One page of leads.
 
-        :raises NotFound: no such campaign.
-        :raises UsageError: there is no such state.
+        :raises NotFound: no such campaign or import.
+        :raises UsageError: there is no such state, or the cursor cannot be read.
         """
 
     async def rejected(self, wanted: WantedLeads) -> Page[RejectedView]:
         """One page of the rows that became no lead.
 
-        :raises NotFound: no such campaign.
+        :raises NotFound: no such campaign or import.
         :raises UsageError: the cursor cannot be read.
         """
 

@@ -38,6 +38,7 @@ class ListedLead(NamedTuple):
     last_outcome: str | None
     next_us: int
     import_id: str
+    unrung: int
 
 
 class ListedRow(NamedTuple):
@@ -67,8 +68,8 @@ class LeadLists:
                 found[campaign_id][state] = count
         return found
 
-    async def leads(self, campaign_id: str, state: str, after: str, limit: int) -> list[ListedLead]:
-        """Return leads by id, those after an id; of a campaign and in a state unless that is "".
+    async def leads(self, campaign_id: str, import_id: str, state: str, after: str, limit: int) -> list[ListedLead]:
+        """Return leads by id, those after an id; of a campaign, of an import and in a state unless that is "".
 
         :raises UsageError: there is no such state.
         """
@@ -78,6 +79,8 @@ class LeadLists:
         wanted = _LEADS.where(_LEAD.c.id > after).order_by(_LEAD.c.id).limit(limit)
         if campaign_id:
             wanted = wanted.where(_LEAD.c.campaign_id == campaign_id)
+        if import_id:
+            wanted = wanted.where(_LEAD.c.import_id == import_id)
         if state:
             wanted = wanted.where(_LEAD.c.state == state)
         async with self._database.reading() as connection:
@@ -113,13 +116,29 @@ class LeadLists:
             rows = await connection.execute(wanted.order_by(_IMPORT.c.begun_us.desc(), _IMPORT.c.id.desc()))
             return [(row, by_import.get(row.id, {})) for row in rows]
 
-    async def rejected(self, campaign_id: str, after: tuple[int, str, int], limit: int) -> list[ListedRow]:
-        """Return rejected rows by import (first to last) and line, those after (begun µs, import id, line)."""
-        begun_us, import_id, line = after
+    async def check_import(self, import_id: str) -> None:
+        """Refuse an import that never was.
+
+        :raises NotFound: there is none of this id.
+        """
+        async with self._database.reading() as connection:
+            found = (await connection.execute(select(_IMPORT.c.id).where(_IMPORT.c.id == import_id))).one_or_none()
+        if found is None:
+            mend = "`callwright lead list --rejected` shows the imports that left rows."
+            raise NotFound(f"there is no import {import_id}", where="import", mend=mend)
+
+    async def rejected(
+        self, campaign_id: str, import_id: str, after: tuple[int, str, int], limit: int
+    ) -> list[ListedRow]:
+        """Return rejected rows by import (first to last) and line, those after (begun µs, import id, line).
+
+        Of a campaign and of one import unless that is "".
+        """
+        begun_us, last_import, line = after
         beyond = or_(
             _IMPORT.c.begun_us > begun_us,
-            and_(_IMPORT.c.begun_us == begun_us, _IMPORT.c.id > import_id),
-            and_(_IMPORT.c.id == import_id, _REJECTED.c.line > line),
+            and_(_IMPORT.c.begun_us == begun_us, _IMPORT.c.id > last_import),
+            and_(_IMPORT.c.id == last_import, _REJECTED.c.line > line),
         )
         wanted = (
             select(_REJECTED, _IMPORT.c.source, _IMPORT.c.begun_us)
@@ -130,6 +149,8 @@ class LeadLists:
         )
         if campaign_id:
             wanted = wanted.where(_IMPORT.c.campaign_id == campaign_id)
+        if import_id:
+            wanted = wanted.where(_IMPORT.c.id == import_id)
         async with self._database.reading() as connection:
             return [
                 ListedRow(row.import_id, row.source, row.begun_us, row.line, row.reason, row.masked)
@@ -157,4 +178,5 @@ def _listed(row: Any) -> ListedLead:
         last_outcome=row.last_outcome,
         next_us=row.next_us,
         import_id=row.import_id,
+        unrung=row.unrung,
     )

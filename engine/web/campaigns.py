@@ -41,8 +41,12 @@ AT_ONCE = 1 << 20
 CSV = "text/csv"
 
 Region = Annotated[
-    str, Query(max_length=2, pattern="^[A-Za-z]*$", description="Country of numbers without country code, e.g. DE.")
+    str, Query(max_length=40, pattern=PLAIN, description="Country (ISO 3166) of numbers without country code, e.g. DE.")
 ]
+Encoding = Annotated[
+    str, Query(max_length=40, pattern=PLAIN, description="The file's encoding where it has no mark and is not UTF-8.")
+]
+OfImport = Annotated[str, Query(alias="import", max_length=200, pattern=PLAIN, description="Only of this import.")]
 Source = Annotated[str, Query(max_length=200, pattern=PLAIN, description="The file's name, for people.")]
 Column = Annotated[str, Query(max_length=200, pattern=PLAIN, description="A column's name in the file's header.")]
 Limit = Annotated[int, Query(ge=1, le=LONGEST_PAGE)]
@@ -100,11 +104,12 @@ def _lists(router: APIRouter, leads: LeadDesk) -> None:
         segment: Column = "",
         priority: Column = "",
         timezone: Column = "",
+        encoding: Encoding = "",
     ) -> Response:
         """Import a list (CSV); the answer comes when all of it is in, its import grows meanwhile."""
         columns = ListColumns(number=number, segment=segment, priority=priority, timezone=timezone)
         async with _received(request, source) as file:
-            return ValueResponse(await leads.bring(id_, file, region, columns), status_code=201)
+            return ValueResponse(await leads.bring(id_, file, region, columns, encoding), status_code=201)
 
     async def imports(id_: Id) -> Response:
         """The imports of a campaign, latest first."""
@@ -116,15 +121,23 @@ def _lists(router: APIRouter, leads: LeadDesk) -> None:
 
 def _leads(router: APIRouter, leads: LeadDesk) -> None:
     async def leads_list(
-        campaign: Filter = "", state: Filter = "", cursor: Filter = "", limit: Limit = 100, reveal: Reveal = False
+        campaign: Filter = "",
+        state: Filter = "",
+        import_id: OfImport = "",
+        cursor: Filter = "",
+        limit: Limit = 100,
+        reveal: Reveal = False,
     ) -> Response:
         """Leads, in order of their import."""
-        wanted = WantedLeads(campaign=campaign, state=state, cursor=cursor, limit=limit)
+        wanted = WantedLeads(campaign=campaign, state=state, cursor=cursor, limit=limit, import_id=import_id)
         return ValueResponse(await leads.list(wanted, reveal=reveal))
 
-    async def leads_rejected(campaign: Filter = "", cursor: Filter = "", limit: Limit = 100) -> Response:
+    async def leads_rejected(
+        campaign: Filter = "", import_id: OfImport = "", cursor: Filter = "", limit: Limit = 100
+    ) -> Response:
         """Rows of imported files that became no lead, and why."""
-        return ValueResponse(await leads.rejected(WantedLeads(campaign=campaign, cursor=cursor, limit=limit)))
+        wanted = WantedLeads(campaign=campaign, cursor=cursor, limit=limit, import_id=import_id)
+        return ValueResponse(await leads.rejected(wanted))
 
     async def lead_show(id_: Id, reveal: Reveal = False) -> Response:
         """One lead with all his attempts and refusals."""

@@ -57,7 +57,41 @@ def test_lists_come_in_pages(filled: Callwright) -> None:
     more = filled("lead", "list", "--rejected", "--limit", "1", "--cursor", bad["next"], "--json").json
     assert [row["line"] for row in (*bad["items"], *more["items"])] == [5, 6]
     assert more["next"] is None
-    assert filled("lead", "list", "--rejected", "--cursor", "nonsense").code == 2
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "nonsense",
+        "1.imp_1",
+        f"{1 << 63}.imp_1.2",
+        f"1.imp_1.{'9' * 19}",
+        f"{'9' * 5000}.imp_1.2",
+        "\u0661.imp_1.2",
+        "1.im'p.2",
+        "-1.imp_1.2",
+    ],
+)
+def test_a_bad_cursor_is_told(filled: Callwright, cursor: str) -> None:
+    told = filled("lead", "list", "--rejected", "--cursor", cursor)
+    assert (told.code, "Traceback" in told.err) == (2, False)
+    assert filled("lead", "list", "--cursor", cursor).code == 2
+
+
+def test_rejected_rows_of_one_import(filled: Callwright, tmp_path: Path) -> None:
+    second = tmp_path / "more.csv"
+    second.write_text("phone\n1-212-FLOWERS\n4.4E+11\n", encoding="utf-8")
+    done = filled("lead", "import", "autumn", str(second), "--json").json
+    keys.check("campaign-import", done)
+    assert done["reasons"] == {"letters": 1, "spreadsheet": 1}
+    rows = filled("lead", "list", "--rejected", "--import", done["id"], "--json").json["items"]
+    assert [(row["source"], row["line"]) for row in rows] == [("more.csv", 2), ("more.csv", 3)]
+    assert len(filled("lead", "list", "--rejected", "--json").json["items"]) == 4
+    assert "IMPORT" in filled("lead", "list", "--rejected").out
+    assert "IMPORT" not in filled("lead", "list", "--rejected", "--import", done["id"]).out
+    assert "Excel" in filled("lead", "list", "--rejected", "--import", done["id"]).out
+    assert filled("lead", "list", "--import", done["id"], "--json").json["items"] == []
+    assert filled("lead", "list", "--rejected", "--import", "imp_0").code == 3
 
 
 def test_rejected_rows_tell_why(filled: Callwright) -> None:
@@ -74,6 +108,32 @@ def test_one_lead(filled: Callwright) -> None:
     assert filled("lead", "show", lead, "--numbers", "--json").json["number"] == "+442079460121"
     assert "Nobody tried yet." in filled("lead", "show", lead).err
     assert filled("lead", "show", "lead_0").code == 3
+
+
+def test_a_list_of_a_chinese_spreadsheet(filled: Callwright, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_bytes("姓名,手机\r\n王芳,13800138000\r\n".encode("gb18030"))
+    refused = filled("lead", "import", "autumn", str(file), "--region", "CHINA")
+    assert refused.code == 2
+    assert "Did you mean CN (China)?" in refused.err
+    refused = filled("lead", "import", "autumn", str(file), "--region", "cn")
+    assert refused.code == 2
+    assert "--encoding gb18030" in refused.err
+    done = filled("campaign", "import", "autumn", str(file), "--region", "cn", "--encoding", "gb18030")
+    assert done.out.splitlines()[:2] == [
+        "1 leads imported, 0 known already, 0 rejected.",
+        "  Numbers were taken from column '手机'.",
+    ]
+
+
+def test_between_two_columns_the_user_is_asked(filled: Callwright, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("phone,mobile\n+442079460131,+442079460132\n", encoding="utf-8")
+    refused = filled("lead", "import", "autumn", str(file))
+    assert refused.code == 2
+    assert "--column" in refused.err
+    assert filled("lead", "import", "autumn", str(file), "--phone-column", "mobile").code == 0
+    assert "+442079460132" in filled("lead", "list", "--numbers").out
 
 
 def test_leads_are_exported(filled: Callwright, tmp_path: Path) -> None:

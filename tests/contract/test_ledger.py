@@ -16,17 +16,24 @@ from engine.domain.campaign import AttemptId, Budget, CampaignId, CampaignState,
 from engine.domain.events import CampaignMoved, PersonOptedOut, TrunkMoved
 from engine.domain.flow import OpenSpan
 from engine.errors import ConfigError, NotFound, StoreUnavailable
+from engine.main.leads import StoredLeads
+from engine.runtime.outbound import WantedLeads
 from engine.store.campaigns import CampaignTerms
 from engine.store.database import Database
 from engine.store.ledger import Intent, Ledger, Refusal
 from engine.store.outcomes import MOST_UNRUNG
 from engine.store.tables import Campaign, CampaignSpan, DialAttempt, Lead, PersonalData, TrunkSpan, table
+from engine.store.vault import Vault
 from tests.contract.lists import DAY, HOUR, MINUTE, NOON, POLICY, SPRING, TRUNK, Desk, dial, new_york, open_desk
 
 
 @pytest.fixture
 async def desk(database: Database, tmp_path: Path) -> Desk:
     return await open_desk(database, tmp_path)
+
+
+async def _no_vault() -> Vault:
+    raise NotImplementedError
 
 
 async def test_an_intent_is_kept_before_anything_is_dialled(desk: Desk) -> None:
@@ -212,6 +219,21 @@ async def test_a_number_that_no_trunk_takes_is_tried_ever_less_and_then_no_more(
     assert waits == [0, 0, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440, 1440]
     assert await desk.leads.counts(SPRING) == {"done": 1}
     assert (row["attempts"], row["unrung"], row["last_outcome"]) == (0, MOST_UNRUNG, "trunk")
+
+
+async def test_a_list_tells_of_numbers_that_no_trunk_takes(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    shown = StoredLeads(desk.database, _no_vault, lambda: NOON)
+    words = []
+    for unrung, state in ((2, "new"), (3, "new"), (MOST_UNRUNG, "done")):
+        async with desk.database.writing() as connection:
+            await connection.execute(update(table(Lead)).values(unrung=unrung, state=state))
+        [lead] = (await shown.list(WantedLeads())).items
+        assert lead.unrung == unrung
+        words.append(lead.why)
+    assert words[0] == ""
+    assert words[1].startswith("3 dials in a row reached nobody's telephone: each waits longer now, 11 more end it")
+    assert words[2].startswith("given up: 14 dials in a row")
 
 
 async def test_one_dial_that_rings_forgives_those_that_did_not(desk: Desk) -> None:

@@ -179,8 +179,10 @@ class MemoryLeads:
         self.brought: list[tuple[str, str, str, dict[str, str], str]] = []
         self.wanted: list[WantedLeads] = []
 
-    async def bring(self, campaign_id: str, file: Path, region: str, columns: ListColumns) -> views.ImportView:
-        text = await asyncio.to_thread(file.read_text, encoding="utf-8")
+    async def bring(
+        self, campaign_id: str, file: Path, region: str, columns: ListColumns, encoding: str = ""
+    ) -> views.ImportView:
+        text = await asyncio.to_thread(file.read_text, encoding=encoding or "utf-8")
         if "," not in text:
             raise ConfigError("no column holds the telephone numbers", where=file.name, mend="Name one.")
         self.brought.append((campaign_id, file.name, region, columns.named(), text))
@@ -199,6 +201,7 @@ class MemoryLeads:
                 duplicates=1,
                 rejected=2,
                 reasons={"no-number": 2},
+                number_column="phone",
             )
         ]
 
