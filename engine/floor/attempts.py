@@ -220,6 +220,9 @@ def free(step: Step, attempt: Attempt) -> None:
     if campaign is not None:
         campaign.up -= 1
         trunks.freed(campaign.tokens)
+        if campaign.removed and not campaign.up:
+            step.state.campaigns.pop(attempt.campaign_id)
+            step.crews.forget()
     state = step.state.trunk_states.get(attempt.trunk_id)
     if state is not None:
         trunks.freed(state)

@@ -21,10 +21,11 @@ def defined(step: Step, fact: facts.CampaignDefined) -> None:
     if known is None:
         step.state.campaigns[fact.campaign.id] = Campaign(policy=fact.campaign, learnt=step.crews.fresh(fact.campaign))
     else:
-        if known.policy.mode is not fact.campaign.mode:
+        if (known.policy.mode, known.policy.queue_id) != (fact.campaign.mode, fact.campaign.queue_id):
             previews.stop(step, known)
+        if known.policy.mode is not fact.campaign.mode:
             known.learnt = step.crews.fresh(fact.campaign)
-        known.policy = fact.campaign
+        known.policy, known.removed = fact.campaign, False
         known.pace_at = min(known.pace_at, step.now)
     step.crews.forget()
 
@@ -35,6 +36,7 @@ def removed(step: Step, fact: facts.CampaignRemoved) -> None:
     if campaign is None:
         return
     _move(step, campaign, CampaignState.STOPPED, "", "removed")
+    campaign.removed = True
     if not campaign.up:
         step.state.campaigns.pop(fact.campaign_id)
         step.crews.forget()

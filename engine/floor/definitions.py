@@ -18,7 +18,7 @@ from engine.domain.facts import (
 )
 from engine.domain.interaction import InteractionState
 from engine.domain.policy import QueuePolicy
-from engine.floor import agents, visits
+from engine.floor import agents, previews, visits
 from engine.floor.state import Agent
 from engine.floor.step import Step
 
@@ -60,7 +60,7 @@ def forget_unused_queues(step: Step) -> None:
 
 
 def agent_defined(step: Step, fact: AgentDefined) -> None:
-    """An agent, new or changed. Changed skills hold from the next match on."""
+    """An agent, new or changed. Changed skills hold from the next match on, and for a lead he looks at."""
     known = step.state.agents.get(fact.agent.id)
     if known is None:
         step.state.agents[fact.agent.id] = Agent(profile=fact.agent, since=step.now, mode=fact.agent.mode)
@@ -70,6 +70,7 @@ def agent_defined(step: Step, fact: AgentDefined) -> None:
     step.crews.forget()
     if known.removed:
         known.removed = known.sign_out_next = False
+    previews.recheck(step, known)
     step.seek_caller(known)
 
 

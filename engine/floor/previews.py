@@ -15,6 +15,7 @@ from engine.domain.facts import PreviewAccepted, PreviewSkipped
 from engine.domain.values import SECOND
 from engine.floor import stock
 from engine.floor.crews import Crew
+from engine.floor.line import may_serve
 from engine.floor.state import Agent, Attempt, Campaign, Preview
 from engine.floor.step import Step
 
@@ -108,6 +109,17 @@ def close(step: Step, agent: Agent) -> None:
             stock.give_back(step, campaign, [preview.lead])
         campaign.pace_at = min(campaign.pace_at, step.now)
     step.seek_caller(agent)
+
+
+def recheck(step: Step, agent: Agent) -> None:
+    """What he may serve has changed: a lead of a campaign that is not his any more goes back."""
+    preview = agent.preview
+    if preview is None or preview.dialled:
+        return
+    campaign = step.state.campaigns.get(preview.campaign_id)
+    queue = step.state.queues.get(campaign.policy.queue_id) if campaign is not None else None
+    if queue is None or not may_serve(agent.profile, queue):
+        close(step, agent)
 
 
 def stop(step: Step, campaign: Campaign) -> None:

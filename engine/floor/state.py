@@ -163,6 +163,8 @@ class Campaign(msgspec.Struct, kw_only=True, omit_defaults=True):
     policy: CampaignPolicy
     learnt: Learnt
     state: CampaignState = CampaignState.STOPPED
+    removed: bool = False
+    """It is forgotten when the last of its calls is."""
     stock: list[ClaimedLead] = []
     claiming: int = 0
     """How many leads were asked for and did not come yet."""

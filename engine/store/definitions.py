@@ -23,7 +23,20 @@ from engine.store import checks
 from engine.store.campaigns import CampaignTerms, Standing, read_standing, standing
 from engine.store.database import Database
 from engine.store.pins import Pins
-from engine.store.tables import Agent, Campaign, Lead, LeadGroup, Number, Queue, Row, Skill, Trunk, Unit, table
+from engine.store.tables import (
+    Agent,
+    Campaign,
+    DialAttempt,
+    Lead,
+    LeadGroup,
+    Number,
+    Queue,
+    Row,
+    Skill,
+    Trunk,
+    Unit,
+    table,
+)
 
 MAIN_UNIT = "main"
 
@@ -262,6 +275,11 @@ class CampaignShelf(Shelf[CampaignPolicy]):
         row = await self._row(connection, id_)
         if row is not None and row["state"] != CampaignState.STOPPED.value:
             raise Conflict(f"campaign {id_} is {row['state']}", where=self._kind, mend="Stop it first.")
+        attempts = table(DialAttempt)
+        open_ones = select(attempts.c.id).where(attempts.c.outcome.is_(None), attempts.c.campaign_id == id_).limit(1)
+        if (await connection.execute(open_ones)).first() is not None:
+            mend = "A running engine finds out what became of them within a minute; then remove it."
+            raise Conflict(f"calls of campaign {id_} have no outcome yet", where=self._kind, mend=mend)
         for leads in (Lead, LeadGroup):
             await connection.execute(delete(table(leads)).where(table(leads).c.campaign_id == id_))
 

@@ -54,6 +54,16 @@ async def test_a_campaign_comes_back_as_it_was_stored(desk: Desk) -> None:
             await verb
 
 
+async def test_a_campaign_stays_until_every_call_of_it_has_an_outcome(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    lead = await desk.claim_one()
+    await desk.ledger.intend(dial(lead), NOON)
+    with pytest.raises(Conflict, match="have no outcome yet"):
+        await desk.definitions.campaigns.remove(SPRING)
+    await desk.end(lead, Outcome.BUSY, NOON + MINUTE)
+    await desk.definitions.campaigns.remove(SPRING)
+
+
 @pytest.mark.parametrize(
     ("fields", "where"),
     [
@@ -111,8 +121,8 @@ async def test_what_a_campaign_needs_is_not_removed(desk: Desk) -> None:
     lead = await desk.claim_one()
     await desk.ledger.intend(dial(lead), NOON)
     await desk.definitions.campaigns.want(SPRING, CampaignState.STOPPED)
+    await desk.end(lead, Outcome.CONNECTED, NOON)
     await desk.definitions.campaigns.remove(SPRING)
-    await desk.end(lead, Outcome.CONNECTED, NOON)  # its last call was still up
     assert await desk.rows(Lead) == []
     assert [row["outcome"] for row in await desk.rows(DialAttempt)] == ["connected"]
     await desk.definitions.queues.remove("sales")

@@ -20,12 +20,12 @@ from engine.domain.campaign import (
     TrunkId,
     Window,
 )
-from engine.domain.commands import Bridge, ClaimLeads, Resync
+from engine.domain.commands import Bridge, ClaimLeads, Resync, ReturnLeads
 from engine.domain.facts import SeenLeg
 from engine.domain.policy import TrunkPolicy
-from engine.domain.values import SECOND, LegId, QueueId, Token
+from engine.domain.values import SECOND, LegId, LegMode, QueueId, Token
 from engine.floor import Floor
-from tests.floor.hall import NAILED
+from tests.floor.hall import NAILED, profile
 from tests.floor.test_campaigns import CAMPAIGN, Office
 
 
@@ -194,3 +194,23 @@ def test_what_one_campaign_dials_does_not_make_another_drop_what_it_was_granted(
         at.tell(f.LegEnded(leg=LegId(dial.attempt_id), cause=19))
     at.let_pass(5)
     assert [dial for dial in at.dials if dial.campaign_id == rival]
+
+
+def test_nothing_is_dialled_for_an_agent_who_may_not_serve_the_campaign_any_more() -> None:
+    at = office(Mode.PREVIEW, preview_s=20.0)
+    at.tell(f.AgentDefined(agent=profile(NAILED, LegMode.NAILED_UP, care=5)))
+    at.tell(f.PreviewAccepted(agent_id=at.agent(NAILED).profile.id))
+    at.let_pass(1)
+    assert not at.dials
+    assert at.agent(NAILED).preview is None
+    assert at.commands(ReturnLeads)
+
+
+def test_a_campaign_that_was_removed_while_a_call_was_up_is_forgotten_with_it() -> None:
+    at = office()
+    at.tell(f.CampaignRemoved(campaign_id=CAMPAIGN))
+    assert CAMPAIGN in at.floor.state.campaigns
+    at.tell(f.LegEnded(leg=LegId(at.dials[-1].attempt_id), cause=19))
+    assert CAMPAIGN not in at.floor.state.campaigns
+    assert not at.floor.state.attempts
+    at.let_pass(10)
