@@ -113,6 +113,19 @@ async def test_everything_arrives_in_the_tables_and_the_outbox(database: Databas
     assert (tmp_path / "vault.pending").read_bytes() == b""
 
 
+async def test_the_tables_are_told_of_as_far_as_they_are(database: Database, tmp_path: Path) -> None:
+    """Budgets go by this: drops that wait to be written must not be missing in a reading that says it is of now."""
+    office = await Office(database, tmp_path).open()
+    now = T0 + 60_000_000
+    assert office.clerk.told_until(now) == now
+    office.call("+33600000001")
+    first = answered("i1").events[0].at
+    assert office.clerk.told_until(now) == first - 1
+    async with at_work(office):
+        await office.projected(1)
+    assert office.clerk.told_until(now) == now
+
+
 async def test_closing_writes_what_is_left_without_run(database: Database, tmp_path: Path) -> None:
     office = await Office(database, tmp_path).open()
     office.call("+33600000001")
