@@ -145,7 +145,7 @@ def test_a_list_is_imported(office: Callwright, leads: Path) -> None:
     told = office("campaign", "import", "autumn", str(leads), "--column", "phone", "--json")
     assert told.code == 0, told.err
     keys.check("campaign-import", told.json)
-    assert "lead list --rejected --campaign autumn" in told.err
+    assert "lead list --rejected --import imp_" in told.err
     again = office("lead", "import", "autumn", str(leads), "--column", "phone")
     assert "rejected.\n" in again.out
     assert "no-number: no telephone number stands there" in again.out
