@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from engine.domain.attempt import Outcome
 from engine.domain.campaign import CampaignPolicy
 from engine.domain.policy import TrunkPolicy
-from engine.domain.recorded import RecordedCampaign, RecordedDial
+from engine.domain.recorded import RecordedCampaign, RecordedDial, RecordedSpan
 from engine.errors import RecordTooThin
 from engine.simulation.chance import Stream
 from engine.simulation.changes import Changes
@@ -25,9 +27,11 @@ from engine.simulation.fates import BUSY, NO_ANSWER, SECOND, Picks
 from engine.simulation.presence import Presence
 from engine.simulation.result import RecordedSums
 from engine.simulation.scenario import Agents, Calls, Campaign, Limits, Scenario
+from engine.simulation.series import MINUTE
 
 SOONEST_US = 50_000
 """No call ends sooner after it was dialled: a dial that fails in its own instant would be repeated in it for ever."""
+_LONGEST_RING_US = 60 * SECOND
 _NEVER_LEFT = (Outcome.REFUSED, Outcome.NOT_DIALLED)
 _UNSEEN = (None, Outcome.LOST, Outcome.CANCELLED)
 """Nobody knows what would have become of these, except of who is talking still."""
@@ -65,9 +69,12 @@ class Record:
         if not self._talked:
             raise _too_thin(self.policy, "nobody was talked to in that time", "Nobody knows how long people talk.")
         begin, end = dials[0].dialled_at, max(map(_decided_at, dials))
-        self._presence = Presence(recorded, begin, end)
+        rings_out = min(_LONGEST_RING_US, max(_decided_at(each) - each.dialled_at for each in dials))
+        self._presence = Presence(_ringing_out(recorded, rings_out), begin, end)
         if not self._presence.staffed_us:
             raise _too_thin(self.policy, "nobody was at work in that time", "Choose another time (--from, --to).")
+        self.quiet = self._quiet(rings_out if recorded.running else 0, end - dials[-1].dialled_at)
+        """When nothing was dialled, (from, to) in µs of the played day: it was paused, or its last dial was out."""
         self.sums = self._sums(begin, end)
         live = sorted((each for each in dials if _is_live(each) and not _talks(each)), key=lambda each: each.ended_at)
         self._settled_at = [each.ended_at for each in live]
@@ -84,6 +91,21 @@ class Record:
         """The record's live answers whose outcome was sure by `at` (UTC µs), and those of them that were abandoned."""
         answers = bisect_right(self._settled_at, at)
         return answers, self._drops[answers]
+
+    def _quiet(self, rings_out: int, tail: int) -> tuple[tuple[int, int], ...]:
+        """Before nobody is left, as agents stay at work for what rings; and at the end."""
+        length, steps = self._presence.length_us, [*self._presence.steps, (self._presence.length_us / MINUTE, 0)]
+        pauses = [
+            (round(minute * MINUTE) - rings_out, round(later * MINUTE))
+            for (minute, count), (later, _) in pairwise(steps)
+            if count == 0 and minute and rings_out
+        ]
+        found: list[tuple[int, int]] = []
+        for begin, end in [*pauses, (length - tail + 1, length)]:
+            since = max(begin, found[-1][1] if found else 1)
+            if since < end:
+                found.append((since, end))
+        return tuple(found)
 
     def _sums(self, begin: int, end: int) -> RecordedSums:
         busy = sum(
@@ -177,6 +199,12 @@ class RecordedPeople:
     def patience_us(self, number: int) -> int | None:
         """See `People`."""
         return self._fate(number).patience_us
+
+
+def _ringing_out(recorded: RecordedCampaign, rings_out: int) -> RecordedCampaign:
+    """With agents at work so long after each stop or pause: calls that rang then found somebody."""
+    running = tuple(RecordedSpan(begin=each.begin, end=each.end + rings_out) for each in recorded.running)
+    return replace(recorded, running=running)  # type: ignore[type-var]
 
 
 def _talks(dial: RecordedDial) -> bool:

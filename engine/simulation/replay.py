@@ -9,6 +9,7 @@ policy's, or what the agents' remaining hours bring.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
@@ -36,7 +37,7 @@ from engine.simulation.record import Record
 from engine.simulation.result import Result, result
 from engine.simulation.run import floor_for, simulate
 from engine.simulation.scenario import Campaign
-from engine.simulation.world import World
+from engine.simulation.world import FIRST_DAY, World
 
 _NOT_BUSY = (AgentState.AVAILABLE, AgentState.NOT_READY, AgentState.OFFLINE)
 WRITTEN_US = 1_000_000
@@ -148,7 +149,7 @@ def replay(
     def recorded(_campaign: Campaign, _day: int) -> People:
         return people
 
-    core = _Recalling(record, chosen, memory, wanted) if chosen.governed else _Believing(floor_for(chosen))
+    core = _Recalling(record, chosen, memory, wanted) if chosen.governed else _Replayed(record, floor_for(chosen))
     world = World(
         core, scenario, seed=seed, mode=chosen.mode, governed=chosen.governed, people=recorded, progress=progress
     )
@@ -162,27 +163,38 @@ def replay(
     return changed(found, recorded=record.sums, note="; ".join(notes))  # type: ignore[type-var]
 
 
-class _Believing:
-    """A floor that believes each verdict on a machine.
+class _Replayed:
+    """A floor whose campaign pauses when the recorded one did, and that believes each verdict on a machine.
 
     Some were a detector's and some an agent's who was joined already; the record tells only those that were believed.
     """
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, record: Record, floor: Floor) -> None:
         self._floor = floor
+        campaign_id = record.policy.id
+        self._switches: deque[tuple[int, AnyFact]] = deque()
+        for begin, end in record.quiet:
+            self._switches.append((FIRST_DAY + begin, f.CampaignPaused(campaign_id=campaign_id)))
+            self._switches.append((FIRST_DAY + end, f.CampaignStarted(campaign_id=campaign_id)))
 
     def handle(self, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
         """See `Core`."""
+        switched: tuple[AnyCommand, ...] = ()
+        while self._switches and self._switches[0][0] <= now:
+            switched += self._floor.handle(self._switches.popleft()[1], now)
         if isinstance(fact, f.MachineDetected):
             fact = f.MachineDetected(attempt_id=fact.attempt_id, by="agent")
-        return self._floor.handle(fact, now)
+        return switched + self._floor.handle(fact, now)
 
     def deadline(self) -> Deadline | None:
         """See `Core`."""
-        return self._floor.deadline()
+        due = self._floor.deadline()
+        if self._switches and (due is None or self._switches[0][0] < due.at):
+            return Deadline(at=self._switches[0][0], why="recorded", subject="")
+        return due
 
 
-class _Recalling(_Believing):
+class _Recalling(_Replayed):
     """A floor that is also told of its budgets what the recorded one was told, as far as dialling has come.
 
     What was answered and dropped before or elsewhere is the recorded reading less the record's own calls; on top come
@@ -202,7 +214,7 @@ class _Recalling(_Believing):
         if memory is not None and memory.policy.mode is chosen.mode:
             learnt = _without_flights(memory.learnt)
             state.campaigns[policy.id] = CampaignOnFloor(policy=policy, learnt=learnt)
-        super().__init__(Floor(state, make_pacing=chosen.make))
+        super().__init__(record, Floor(state, make_pacing=chosen.make))
 
     def handle(self, fact: AnyFact, now: int) -> tuple[AnyCommand, ...]:
         """See `Core`."""

@@ -229,6 +229,24 @@ def test_an_agent_is_held_by_a_machine_as_long_as_he_was() -> None:
     assert sure(sooner.attempts) > 1.05 * sure(slow.attempts)
 
 
+def test_who_answers_after_a_stop_still_finds_his_agent() -> None:
+    """Nothing is dialled while the recorded campaign was paused, and nobody goes home before what rings is over."""
+    played = play(scenario(hours=1.0, warmup=0), "progressive")
+    whole = recorded_of(played)
+    begin = min(each.dialled_at for each in whole.dials)
+    pause, again = begin + 1_200 * SECOND, begin + 1_800 * SECOND
+    dials = tuple(each for each in whole.dials if not pause <= each.dialled_at < again)
+    running = (RecordedSpan(begin=begin, end=pause), RecordedSpan(begin=again, end=begin + 3_600 * SECOND))
+    record = Record(replace(whole, dials=dials, running=running))  # type: ignore[type-var]
+    (stopped, started), (last, _) = record.quiet
+    assert stopped == pytest.approx(1_200 * SECOND, abs=2)
+    assert started == pytest.approx(1_800 * SECOND, abs=2)
+    assert last == pytest.approx(max(each.dialled_at for each in dials) - begin, abs=2)
+    found = replay(record, "progressive")
+    assert found.abandoned == record.sums.abandoned == 0
+    assert found.attempts == pytest.approx(len(dials), rel=0.1)  # after it everybody is free, as they were not then
+
+
 def test_what_was_broken_off_is_drawn_from_what_rang_as_long() -> None:
     cut = dial(3, Outcome.CANCELLED, ended_at=13 * SECOND)
     record = record_of(
