@@ -52,4 +52,7 @@ class LiveCampaigns(StoredCampaigns):
 
     def _live(self, id_: str) -> CampaignLive | None:
         campaign = self._known(id_)
-        return campaign_sights.live_view(self._engine.floor.state, campaign) if campaign is not None else None
+        if campaign is None:
+            return None
+        claimed = self._engine.outbound.claimed.get(campaign.policy.id)
+        return campaign_sights.live_view(self._engine.floor.state, campaign, claimed, self._timezone)

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from engine.asterisk import cel
+from engine.domain.campaign import CampaignId
 from engine.domain.commands import AnyCommand, ClaimLeads, Dial, ReadBook, ReturnLeads
 from engine.domain.facts import (
     AnyFact,
@@ -74,6 +75,8 @@ class OutboundDesk:
         self._now = now
         self._machine = machine
         self._told_until = told_until
+        self.claimed: dict[CampaignId, LeadsClaimed] = {}
+        """What each campaign's last claim gave: it tells people why there are no more leads."""
         self._errands = Errands()
 
     def put(self, fact: AnyFact) -> None:
@@ -159,11 +162,11 @@ class OutboundDesk:
             log.warning("no leads", campaign_id=command.campaign_id, why=away.what)
             self._sink.put(LeadsClaimed(campaign_id=command.campaign_id))
             return
-        self._sink.put(
-            LeadsClaimed(
-                campaign_id=command.campaign_id, leads=claim.leads, reasons=claim.reasons, next_at=claim.next_at
-            )
+        fact = LeadsClaimed(
+            campaign_id=command.campaign_id, leads=claim.leads, reasons=claim.reasons, next_at=claim.next_at
         )
+        self.claimed[command.campaign_id] = fact
+        self._sink.put(fact)
 
     async def _give_back(self, command: ReturnLeads) -> None:
         try:
