@@ -1,7 +1,8 @@
 """Files of numbers that must not be called: one a line, or a CSV with a column of numbers.
 
-A file without a header that names a column is read as bare lines. Batches are written one transaction each; an import
-that was cut off is begun again with the same file, for what is there already changes nothing.
+It may be in UTF-8, or in UTF-16 as its mark tells. A file without a header that names a column is read as bare lines.
+Batches are written one transaction each; an import that was cut off is begun again with the same file, for what is
+there already changes nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from engine.errors import ConfigError, NotFound
+from engine.errors import ConfigError
 from engine.store.dialable import Undialable, read_number
 from engine.store.dnc import DoNotCallList
 from engine.store.list_columns import FIELDS, find_columns
+from engine.store.list_files import open_text
 
 AT_ONCE = 500
 REJECTED_KEPT = 100
@@ -75,10 +77,8 @@ class _Lines(NamedTuple):
 
 
 def _open(path: Path, column: str) -> _Lines:
-    try:
-        file = path.open(encoding="utf-8-sig", errors="replace")
-    except OSError as gone:
-        raise NotFound(f"this file cannot be read: {gone.strerror}", where=str(path), mend="Name another.") from gone
+    # Bytes that are no text stand in names, not in numbers: they must not keep the others off the list.
+    file = open_text(path, errors="replace")
     numbered = iter(enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1))
     first = next(numbered, (1, ""))
     separator = max(SEPARATORS, key=first[1].count)

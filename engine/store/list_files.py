@@ -84,6 +84,15 @@ def open_list(path: Path, wanted: Mapping[str, str], encoding: str = "") -> List
         raise
 
 
+def open_text(path: Path, *, errors: str = "strict") -> TextIO:
+    """Open a file of lines in the encoding that it tells itself.
+
+    :raises NotFound: it is not there.
+    :raises ConfigError: it is plainly in an encoding that has to be told.
+    """
+    return path.open(encoding=find_encoding(path), errors=errors)
+
+
 def find_encoding(path: Path, told: str = "") -> str:
     """Return the codec of a file: the one that was told, else by its mark, else UTF-8.
 
@@ -103,7 +112,7 @@ def find_encoding(path: Path, told: str = "") -> str:
     if sample.count(0) * 5 > len(sample):  # ASCII in two bytes a character would pass as UTF-8 with a NUL each
         codec = "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
         raise _not_text(path.name, 1, "utf-8", codec)
-    return "utf-8"
+    return "utf-8-sig"
 
 
 def _known_codec(name: str) -> str:

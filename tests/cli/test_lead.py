@@ -193,6 +193,15 @@ def test_a_file_of_numbers(filled: Callwright, tmp_path: Path) -> None:
     assert filled("dnc", "import", str(tmp_path / "none")).code == 3
 
 
+def test_a_file_of_numbers_in_utf_16(filled: Callwright, tmp_path: Path) -> None:
+    file = tmp_path / "stop.csv"
+    file.write_bytes("who;Phone\nJürgen;+442079460121\n".encode("utf-16"))
+    assert filled("dnc", "import", str(file), "--json").json["added"] == 1
+    file.write_bytes("who;Phone\nJürgen;+442079460122\n".encode("utf-16-le"))
+    assert filled("dnc", "import", str(file)).code == 2
+    assert filled("dnc", "check", "020 7946 0121", "--region", "uk").code == 2
+
+
 def test_do_not_call_at_an_engine(callwright: Callwright, engine: MemoryConsole, tmp_path: Path) -> None:
     assert callwright("dnc", "add", "+442079460121").code == 0
     assert list(engine.do_not_call.kept) == ["+442079460121"]
