@@ -16,7 +16,7 @@ from engine.domain.attempt import Outcome
 from engine.domain.campaign import CampaignId, CampaignPolicy, CampaignState
 from engine.domain.flow import OpenSpan
 from engine.domain.values import SECOND, Value
-from engine.errors import NotFound
+from engine.errors import ConfigError, NotFound
 from engine.store.tables import Campaign, table
 
 _CAMPAIGN = table(Campaign)
@@ -86,6 +86,7 @@ def standing(connection: Connection, campaign_id: str) -> Standing:
     """Return a campaign, inside the caller's transaction.
 
     :raises NotFound: there is none.
+    :raises ConfigError: its row cannot be read.
     """
     row = connection.execute(select(_CAMPAIGN).where(_CAMPAIGN.c.id == campaign_id)).one_or_none()
     if row is None:
@@ -94,8 +95,17 @@ def standing(connection: Connection, campaign_id: str) -> Standing:
 
 
 def read_standing(row: Any) -> Standing:
-    """Return a campaign as its row tells it."""
-    return Standing(_POLICY.decode(row.policy), _TERMS.decode(row.terms), CampaignState(row.state), row.begun_us)
+    """Return a campaign as its row tells it.
+
+    :raises ConfigError: it cannot be read: another version wrote it, or another hand.
+    """
+    try:
+        return Standing(_POLICY.decode(row.policy), _TERMS.decode(row.terms), CampaignState(row.state), row.begun_us)
+    except ValueError as wrong:
+        mend = f"Remove it with `callwright campaign remove {row.id}` and create it anew, or bring back a backup."
+        raise ConfigError(
+            f"its definition in the database cannot be read: {wrong}", where=f"campaign {row.id}", mend=mend
+        ) from wrong
 
 
 def missing(campaign_id: str | CampaignId) -> NotFound:

@@ -23,8 +23,9 @@ from ulid import ULID
 from engine.dialer.law import Called, Rules, may_dial, opening
 from engine.domain.campaign import AttemptId, CampaignId, ClaimedLead, LeadId
 from engine.domain.values import SECOND, Token
-from engine.errors import NotFound, StoreUnavailable
+from engine.errors import ConfigError, NotFound, StoreUnavailable
 from engine.store.campaigns import CampaignTerms, standing
+from engine.store.checks import rule_fault
 from engine.store.database import Database
 from engine.store.dnc import unwanted
 from engine.store.tables import Lead, LeadGroup, table
@@ -116,6 +117,7 @@ class Leads:
         again. A crash may forget the claim: nothing was dialled, and INTENT finds out.
 
         :raises NotFound: no such campaign.
+        :raises ConfigError: the campaign's own definition cannot be read.
         :raises StoreUnavailable: nothing was claimed.
         """
         await self._know(campaign_id)
@@ -201,11 +203,14 @@ class Leads:
         known = self._openings.get((zones, rules))
         if known is not None and known.since <= now < known.until:
             return known
-        verdict = may_dial(Called(zones=zones), rules, now)
-        until = opening(zones, rules, now)[1] or now + UNKNOWN_FOR_US
+        if fault := rule_fault(rules):
+            rule, until = fault.rule_id, now + UNKNOWN_FOR_US
+        else:
+            rule = may_dial(Called(zones=zones), rules, now).rule
+            until = opening(zones, rules, now)[1] or now + UNKNOWN_FOR_US
         if len(self._openings) >= OPENINGS_KEPT:
             self._openings.clear()
-        fresh = self._openings[zones, rules] = _Opening(verdict.rule, now, until)
+        fresh = self._openings[zones, rules] = _Opening(rule, now, until)
         return fresh
 
     async def _counted(self, campaign_id: str, now: int, *, within_s: float | None) -> _Counts:
@@ -225,7 +230,7 @@ class Leads:
         try:
             async with self._database.reading() as connection:
                 reasons, next_at = await connection.run_sync(self._reasons, campaign_id, now)
-        except (StoreUnavailable, NotFound):  # reasons are a courtesy: who got leads must hear of them
+        except (StoreUnavailable, NotFound, ConfigError):  # reasons are a courtesy: who got leads must hear of them
             return self._counts.get(campaign_id, _NOTHING_KNOWN)
         took = time.monotonic() - begun
         fresh = _Counts(reasons, next_at, time.monotonic() + max(COUNTED_FOR_S, took * COUNTED_FOR_TIMES))

@@ -16,7 +16,7 @@ from engine.domain.attempt import Outcome
 from engine.domain.campaign import CampaignState
 from engine.domain.events import AttemptEnded, CampaignMoved
 from engine.domain.values import SECOND
-from engine.errors import NotFound
+from engine.errors import ConfigError, NotFound
 from engine.store.campaigns import CampaignTerms, standing
 from engine.store.dnc import unwanted
 from engine.store.leads import RELEASED, LeadState, is_in
@@ -106,7 +106,7 @@ def _count(connection: Connection, event: AttemptEnded, seller: str) -> None:
 def _terms(connection: Connection, campaign_id: str) -> CampaignTerms:
     try:
         return standing(connection, campaign_id).terms
-    except NotFound:  # removed while its last calls were up
+    except (NotFound, ConfigError):  # removed while its last calls were up, or damaged: what happened is kept anyway
         return CampaignTerms()
 
 

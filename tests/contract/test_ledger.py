@@ -24,7 +24,7 @@ from engine.store.ledger import Intent, Ledger, Refusal
 from engine.store.outcomes import MOST_UNRUNG
 from engine.store.tables import Campaign, CampaignSpan, DialAttempt, Lead, PersonalData, TrunkSpan, table
 from engine.store.vault import Vault
-from tests.contract.lists import DAY, HOUR, MINUTE, NOON, POLICY, SPRING, TRUNK, Desk, dial, new_york, open_desk
+from tests.contract.lists import DAY, HOUR, MINUTE, NOON, POLICY, SPRING, TRUNK, Desk, dial, ended, new_york, open_desk
 
 
 @pytest.fixture
@@ -316,9 +316,25 @@ async def test_a_campaign_with_a_mad_rule_spoils_no_other(desk: Desk, rules: str
     assert mad_one.says
     kept = {row["id"]: (row["outcome"], row["rule"]) for row in await desk.rows(DialAttempt)}
     assert kept[leads[1].attempt_id] == ("refused", rule)
+    await desk.end(leads[0], Outcome.BUSY, NOON)
+    await desk.tell(*(replace(ended(lead, Outcome.BUSY, NOON), campaign_id=autumn) for lead in leads[1:]))  # type: ignore[type-var]
+    assert {row["outcome"] for row in await desk.rows(DialAttempt)} == {"busy", "refused"}
     [given_back] = [row for row in await desk.rows(Lead) if row["id"] == leads[1].lead_id]
     assert (given_back["state"], given_back["attempt_id"]) == ("new", None)
     assert given_back["next_us"] > NOON
+
+
+async def test_of_a_campaign_with_a_mad_rule_nobody_is_claimed(desk: Desk) -> None:
+    await desk.load(new_york(1))
+    terms = '{"rules":{"hours":[{"id":"mad","spans":[{"weekdays":[0],"start":0,"end":9999}]}]}}'
+    async with desk.database.writing() as connection:
+        await connection.execute(update(table(Campaign)).values(terms=terms))
+    claim = await desk.leads.claim(SPRING, 1, NOON)
+    assert (claim.leads, claim.reasons) == ((), {"mad": 1})
+    async with desk.database.writing() as connection:
+        await connection.execute(update(table(Campaign)).values(terms='{"rules":17}'))
+    with pytest.raises(ConfigError, match="campaign spring: its definition in the database cannot be read"):
+        await desk.leads.claim(SPRING, 1, NOON)
 
 
 @pytest.mark.parametrize(
