@@ -69,7 +69,7 @@ def _said(key: str) -> str:
 _FIGURES: Final = {
     "free": "free agents",
     "ringing": "calls ringing",
-    "answer_rate": "answer rate",
+    "answer_rate": "estimated answer rate",
     "risk": "risk that the next call finds nobody",
     "price": "highest risk taken",
     "answers": "live answers in the window",

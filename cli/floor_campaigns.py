@@ -97,7 +97,7 @@ def _table(rows: Sequence[Record], width: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold underline", expand=False)
     for title in ("CAMPAIGN", "MODE", "STATE"):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
-    for title in ("AGENTS", "LINES", "ANSWER", "IN USE"):
+    for title in ("AGENTS", "LINES", "ANSWER", "BUSY"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("ABANDONED", no_wrap=True, overflow="ellipsis")
     for row in rows:

@@ -116,7 +116,6 @@ def _budget(campaign: Campaign) -> str:
     if standing is None:
         return "the ledger was not read yet"
     allowed = max(0, largest_drops(standing.at_end, budget.cap))
-    so_far = f"{standing.drops} of {standing.answers} live answers"
-    if standing.answers:
-        so_far += f", {standing.drops / standing.answers:.1%}"
-    return f"used {standing.drops} of {allowed} allowed in the working day (cap {budget.cap:.0%}); so far {so_far}"
+    rate = standing.drops / standing.answers if standing.answers else 0.0
+    so_far = f"{standing.drops} of {standing.answers} live answers ({rate:.1%}, cap {budget.cap:.0%})"
+    return f"used {standing.drops} of {allowed} allowed today; so far {so_far}"
