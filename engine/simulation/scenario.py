@@ -211,7 +211,18 @@ def _convert(raw: dict[str, Any], kind: type, path: str, where: str) -> Any:
             place, what, mend = f"{place}.{field}".lstrip("."), "this key is missing", "Add it; see docs/simulation.md."
         elif "Invalid value" in what and "dist" in place:
             mend = "Known are lognormal, exponential, constant, uniform and mixture."
+        elif place.rpartition(".")[2] in _STEPS:
+            mend = _STEPS[place.rpartition(".")[2]]
         raise _wrong(where, place, what[:1].lower() + what[1:], mend) from refused
+
+
+_STEPS = {
+    "count": "Write [[0, 30]]: from minute 0 on, 30 agents.",
+    "answer_rate": "Write [[0, 0.3]]: from minute 0 on, 0.3 of the dials.",
+    "stalls": "Write [[120, 15]]: at minute 120, for 15 seconds.",
+    "bursts": "Write [[60, 10, 2.5]]: from minute 60 on, for 10 minutes, 2.5 times as many.",
+    "service_level": "Write [0.8, 20]: 80 % within 20 seconds.",
+}
 
 
 def _named_mixtures(value: Any) -> Any:
@@ -250,7 +261,7 @@ def _check(scenario: Scenario, where: str) -> None:
     count = scenario.agents.count
     need(bool(count) and count[0][0] == 0, "agents.count", "must begin at minute 0", "Write [[0, 30]].")
     need(_rising(count), "agents.count", "minutes must rise")
-    need(all(0 <= each <= MOST_AGENTS for _, each in count), "agents.count", f"0 to {MOST_AGENTS} agents")
+    need(all(0 <= each <= MOST_AGENTS for _, each in count), "agents.count", f"must be 0 to {MOST_AGENTS} agents")
     need(scenario.most_agents > 0, "agents.count", "somebody must be at work")
     single = len(scenario.campaigns) == 1
     for index, campaign in enumerate(scenario.campaigns):
@@ -260,12 +271,16 @@ def _check(scenario: Scenario, where: str) -> None:
     limits = scenario.limits
     need(limits.lines >= 0, "limits.lines", "must not be below 0")
     need(limits.calls_per_second >= 0, "limits.calls_per_second", "must not be below 0")
-    need(0 < limits.abandon_cap < 1, "limits.abandon_cap", "must be between 0 and 1")
+    need(0 < limits.abandon_cap < 1, "limits.abandon_cap", "must be between 0 and 1", "Write 0.03 for 3 %.")
     need(0.5 <= limits.connect_deadline_s <= 30, "limits.connect_deadline_s", "must be between 0.5 and 30")
     if scenario.inbound is not None:
         _check_inbound(scenario.inbound, need)
     stalls = scenario.carrier.stalls
-    need(all(minute >= 0 and seconds > 0 for minute, seconds in stalls), "carrier.stalls", "[[minute, seconds], ...]")
+    need(
+        all(minute >= 0 and seconds > 0 for minute, seconds in stalls),
+        "carrier.stalls",
+        "must be [[minute, seconds], ...]",
+    )
     need(0 <= scenario.carrier.event_loss < 1, "carrier.event_loss", "must be from 0 up to 1")
 
 
@@ -294,9 +309,9 @@ def _check_inbound(inbound: Inbound, need: Any) -> None:
     wrong = flaw(inbound.talk_s)
     need(not wrong, "inbound.talk_s", wrong)
     good = all(minute >= 0 and minutes > 0 and factor > 0 for minute, minutes, factor in inbound.bursts)
-    need(good, "inbound.bursts", "[[minute, minutes, factor], ...], minutes and factor above 0")
+    need(good, "inbound.bursts", "must be [[minute, minutes, factor], ...], minutes and factor above 0")
     share, seconds = inbound.service_level
-    need(0 < share < 1 and seconds > 0, "inbound.service_level", "[share below 1, seconds above 0]")
+    need(0 < share < 1 and seconds > 0, "inbound.service_level", "must be [share below 1, seconds above 0]")
 
 
 def _rising(points: tuple[tuple[float, Any], ...]) -> bool:

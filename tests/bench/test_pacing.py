@@ -7,7 +7,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.pacing import Kept, Run, Task, _Chain, _families, _pool, source
+from tests.bench.hindsight import TUNING_SEED, _families, best, drive, together
+from tests.bench.pacing import _pool
+from tests.bench.simulated import Kept, Run, Runs, Task, source
 
 SCENARIO = "s03-base-30"
 
@@ -39,17 +41,39 @@ def test_our_own_pacing_is_no_part_of_what_a_peer_depends_on() -> None:
     assert source("ratio") == source("issabel") != source("predictive")
 
 
-@given(lawful=st.integers(0, 14))
-def test_the_search_ends_at_the_last_lawful_value(lawful: int) -> None:
+def lines(task: Task) -> float:
+    return dict(task.setting).get("lines_per_agent", 0.0)
+
+
+@given(on_first_hours=st.integers(0, 14), on_days=st.integers(0, 14))
+def test_the_search_ends_at_the_last_value_that_is_lawful_on_whole_days(on_first_hours: int, on_days: int) -> None:
+    """Wherever the first hours lead it, as long as they show anything lawful at all."""
     [_, values] = _families("ratio")
-    chain = _Chain(SCENARIO, "ratio", values)
-    tried = []
-    while (task := chain.next()) is not None:
-        tried.append(task)
-        chain.take({task: run(drops=0 if values.index(task.setting) < lawful else 500)})
-    found = [values.index(task.setting) for task in tried if values.index(task.setting) < lawful]
-    assert max(found, default=-1) == min(lawful, len(values)) - 1
-    assert len(tried) <= 4
+    order = [dict(value)["lines_per_agent"] for value in values]
+
+    def played(task: Task) -> Run:
+        lawful = on_first_hours if task.seed == TUNING_SEED else on_days
+        good = task.pacing == "ratio" and lines(task) in order[:lawful]
+        return run(drops=0 if good else 500, utilisation=0.5 + lines(task) / 100)
+
+    def play_all(tasks: list[Task]) -> Runs:
+        return {task: played(task) for task in tasks}
+
+    found = drive(best(SCENARIO, 10), play_all)
+    expected = [order[on_days - 1]] if on_first_hours and on_days else []
+    assert [lines(task) for task in found] == expected
+
+
+def test_searches_side_by_side_ask_together() -> None:
+    asked: list[int] = []
+
+    def play_all(tasks: list[Task]) -> Runs:
+        asked.append(len(tasks))
+        return {task: run() for task in tasks}
+
+    both = drive(together([best("s01-tiny-20", 3), best(SCENARIO, 3)]), play_all)
+    assert len(both) == 2
+    assert asked[0] == 2 * asked[-1] or asked[0] > 30
 
 
 def test_all_answers_count_together_and_the_worst_seed_is_told() -> None:
