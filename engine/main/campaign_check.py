@@ -39,7 +39,7 @@ def look(policy: CampaignPolicy, terms: CampaignTerms, means: Means, seen: Seen)
     found += [*_hours(policy, terms), *_too_much_hoped(policy, terms, means, seen)]
     if policy.mode is Mode.PREDICTIVE:
         found += _budget_now(policy, terms, seen)
-    found += _basis(policy, means, seen)
+    found += [*_nobody_answers(policy, seen), *_basis(policy, means, seen)]
     order = list(Level)
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
@@ -179,16 +179,26 @@ def _prove(policy: CampaignPolicy, terms: CampaignTerms) -> str:
 # --- what it rests on ------------------------------------------------------------------------------------------------
 
 
+def _nobody_answers(policy: CampaignPolicy, seen: Seen) -> Iterator[Finding]:
+    if seen.attempts >= LEAST_ATTEMPTS and not seen.answers:
+        yield Finding(
+            level=Level.WARNING,
+            code="nobody-answers",
+            what=f"{seen.attempts} attempts ended and no person answered one of them",
+            mend=f"`callwright campaign report {policy.id}` says how they ended; try one of the numbers by hand",
+        )
+
+
 def _basis(policy: CampaignPolicy, means: Means, seen: Seen) -> Iterator[Finding]:
     hoped = preflight.forecast(policy, means)
     if hoped is None or policy.mode is Mode.AGENTLESS:
         return
     who = "signed in" if means.signed_in else "with nailed-up legs, whether signed in or not"
-    rate = (
-        f"measured: {seen.answers} of {seen.attempts} attempts"
-        if means.answer_rate is not None
-        else f"assumed, from --answer-rate: {seen.attempts} attempts ended, {LEAST_ATTEMPTS} are needed"
-    )
+    if means.answer_rate:
+        rate = f"measured: {seen.answers} of {seen.attempts} attempts"
+    else:
+        few = f"{seen.attempts} attempts ended, {LEAST_ATTEMPTS} are needed"
+        rate = f"assumed, from --answer-rate: {'nobody answered yet' if seen.attempts >= LEAST_ATTEMPTS else few}"
     handling = "measured over the latest talks" if means.handle_s else f"assumed: fewer than {ENOUGH_TALKS} talks yet"
     yield Finding(
         level=Level.ADVICE,

@@ -85,6 +85,14 @@ def test_what_was_not_measured_yet_is_said_to_be_assumed() -> None:
     assert "basis" not in found(nailed_up=0, signed_in=0)
 
 
+def test_nobody_answering_is_no_answer_rate_to_reckon_with() -> None:
+    told = found(seen=(80, 0))
+    assert told["nobody-answers"].level is Level.WARNING
+    assert "80 attempts ended" in told["nobody-answers"].what
+    assert "30% answered (assumed, from --answer-rate: nobody answered yet)" in told["basis"].what
+    assert "nobody-answers" not in found(seen=(49, 0))
+
+
 # --- the budget ------------------------------------------------------------------------------------------------------
 
 
