@@ -5,7 +5,8 @@
                    ─▶ StoreUnavailable: nobody knows. `settle` finds out, and makes sure that it stays so
 
 INTENT and the lead's move from claimed to dialled are one transaction: a lead is in the hands of one attempt only, and
-an attempt id is used once. Outcomes come later, from the event `AttemptEnded` (`engine.store.outcomes`).
+an attempt id is used once (`engine.store.intents`). Outcomes come later, from the event `AttemptEnded`
+(`engine.store.outcomes`).
 """
 
 from __future__ import annotations
@@ -13,69 +14,29 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-import structlog
-from sqlalchemy import Connection, insert, or_, select, update
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy import Connection, select
 
-from engine.dialer.law import Called, Verdict, may_dial
-from engine.domain.attempt import Outcome
 from engine.domain.campaign import AttemptId, CampaignId, LeadId, TrunkId
 from engine.domain.commands import Dial
-from engine.domain.values import SECOND, Token, Value
-from engine.errors import NotFound, StoreUnavailable
-from engine.store.campaigns import Standing, standing
-from engine.store.checks import rule_fault
-from engine.store.database import Database, is_damage, is_passing
-from engine.store.dnc import unwanted
-from engine.store.leads import RELEASED, LeadState, is_in
-from engine.store.tables import DialAttempt, Lead, LeadGroup, PersonalData, table
+from engine.domain.values import Token, Value
+from engine.errors import StoreUnavailable
+from engine.store.database import Database
+from engine.store.intents import ERASED, UNUSABLE, Intent, Refusal, Wanted, intend_all, settle
+from engine.store.tables import DialAttempt, table
+
+__all__ = ["ERASED", "UNUSABLE", "Intent", "Ledger", "OpenIntent", "Refusal"]
 
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
 
 INTEND_WITHIN_S = 0.9
 """Longer than this nobody waits for the ledger: dialling stops within a second of the database."""
 AT_ONCE = 100
 """So many INTENTs share one transaction."""
-DIALS_TOLD = 100
-"""So many earlier dials of a number the law is told of, latest first."""
-ASK_AGAIN_US = 900 * SECOND
-"""A lead that a rule refused without saying until when waits so long."""
-ERASED = "erased"
-"""The rule that refuses a lead whose number the vault was told to forget."""
-WHY_CHARS = 200
-UNUSABLE = "campaign-unusable"
-"""The rule that refuses a dial of a campaign whose own definition cannot be used; `says` tells why."""
-
-_RANG_NOBODY = tuple(outcome.value for outcome in (Outcome.REFUSED, Outcome.TRUNK, Outcome.NOT_DIALLED))
 
 _ATTEMPT = table(DialAttempt)
-_LEAD = table(Lead)
-_GROUP = table(LeadGroup)
-_TOKEN = table(PersonalData)
-
-
-class Intent(Value):
-    """The attempt is in the ledger: dial `number` (E.164) under its id."""
-
-    attempt_id: AttemptId
-    number: str
-
-
-class Refusal(Value):
-    """Nothing may be dialled. `until` (µs): not again before; 0 where unknown.
-
-    `kept`: the ledger has a row of it. It has none when the lead was no longer ours, or the attempt was made before.
-    """
-
-    attempt_id: AttemptId
-    rule: str
-    until: int = 0
-    says: str = ""
-    kept: bool = True
 
 
 class OpenIntent(Value):
@@ -95,7 +56,7 @@ class Ledger:
     def __init__(self, database: Database, *, within_s: float = INTEND_WITHIN_S) -> None:
         self._database = database
         self._within_s = within_s
-        self._waiting: list[_Wanted] = []
+        self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def intend(self, dial: Dial, now: int, *, machine: int = 0) -> Intent | Refusal:
@@ -111,7 +72,7 @@ class Ledger:
         :raises StoreUnavailable: it cannot be told whether the INTENT was written.
         """
         answer: asyncio.Future[Intent | Refusal] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Wanted(dial, now, machine, time.monotonic() + self._within_s, answer))
+        self._waiting.append(_Waiting(Wanted(dial, now, machine, time.monotonic() + self._within_s), answer))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="ledger")
         try:
@@ -128,7 +89,7 @@ class Ledger:
 
         :raises StoreUnavailable: still unknown; call again.
         """
-        return await self._soon(lambda connection: _settle(connection, attempt_id))
+        return await self._soon(lambda connection: settle(connection, attempt_id))
 
     async def open_intents(self, before: int | None = None) -> tuple[OpenIntent, ...]:
         """Return the attempts without outcome, oldest first; of these, those written before an instant (µs).
@@ -144,19 +105,19 @@ class Ledger:
     async def _write(self) -> None:
         """Write what waits: INTENTs that come while others are being synced share the next transaction."""
         while self._waiting:
-            batch = [wanted for wanted in self._waiting[:AT_ONCE] if not wanted.answer.done()]
+            batch = [waiting for waiting in self._waiting[:AT_ONCE] if not waiting.answer.done()]
             del self._waiting[:AT_ONCE]
             try:
-                answers = await self._soon(functools.partial(_intend_all, batch))
+                answers = await self._soon(functools.partial(intend_all, [waiting.wanted for waiting in batch]))
             except Exception as failed:  # noqa: BLE001 - each who waits is told, and raises it
                 answers = [failed] * len(batch)
-            for wanted, answer in zip(batch, answers, strict=True):
-                if wanted.answer.done():  # he waits no longer, and will `settle`
+            for waiting, answer in zip(batch, answers, strict=True):
+                if waiting.answer.done():  # he waits no longer, and will `settle`
                     continue
                 if isinstance(answer, Exception):
-                    wanted.answer.set_exception(answer)
+                    waiting.answer.set_exception(answer)
                 elif answer is not None:
-                    wanted.answer.set_result(answer)
+                    waiting.answer.set_result(answer)
 
     async def _soon(self, work: Callable[[Connection], T]) -> T:
         """Run one synced transaction within the ledger's own, short time."""
@@ -182,176 +143,9 @@ class Ledger:
         )
 
 
-class _Wanted(NamedTuple):
-    """A dial that waits for its INTENT until `deadline` (monotonic seconds)."""
-
-    dial: Dial
-    now: int
-    machine: int
-    deadline: float
+class _Waiting(NamedTuple):
+    wanted: Wanted
     answer: asyncio.Future[Intent | Refusal]
-
-
-def _intend_all(batch: Sequence[_Wanted], connection: Connection) -> list[Intent | Refusal | Exception | None]:
-    """Answer each of a batch; None for one who is waiting no longer.
-
-    If one cannot be answered, all of it is taken back, and each is tried by itself: a savepoint for each of them would
-    cost a third more where nothing is wrong.
-    """
-    try:
-        with connection.begin_nested():
-            return [_answer(connection, wanted) for wanted in batch]
-    except Exception as failed:
-        if is_passing(failed) or is_damage(failed):  # the database's own trouble is everybody's
-            raise
-    return [_apart(connection, wanted) for wanted in batch]
-
-
-def _apart(connection: Connection, wanted: _Wanted) -> Intent | Refusal | Exception | None:
-    """Answer one of a batch by itself: what is wrong with its campaign or its rows must not cost the others theirs."""
-    try:
-        with connection.begin_nested():
-            return _answer(connection, wanted)
-    except Exception as failed:
-        if is_passing(failed) or is_damage(failed):
-            raise
-        log.exception("a dial is refused, as its campaign cannot be used", attempt_id=wanted.dial.attempt_id)
-        why = str(failed).partition("\n")[0][:WHY_CHARS]
-        return _unusable(connection, wanted, f"{type(failed).__name__}: {why}")
-
-
-def _answer(connection: Connection, wanted: _Wanted) -> Intent | Refusal | Exception | None:
-    if time.monotonic() >= wanted.deadline:
-        return None
-    try:
-        return _intend(connection, wanted.dial, wanted.now, wanted.machine)
-    except NotFound as missing:  # before anything of this dial was written
-        return missing
-
-
-def _unusable(connection: Connection, wanted: _Wanted, why: str) -> Refusal:
-    """Refuse a dial that could not even be judged. If that cannot be kept either, its lead goes back with its lease."""
-    verdict = Verdict(allowed=False, rule=UNUSABLE, says=why)
-    try:
-        with connection.begin_nested():
-            return _refuse(connection, wanted.dial, "", {}, verdict, wanted.now)
-    except (DBAPIError, StatementError) as failed:
-        if is_passing(failed) or is_damage(failed):
-            raise
-        return Refusal(attempt_id=wanted.dial.attempt_id, rule=UNUSABLE, says=why, kept=False)
-
-
-def _intend(connection: Connection, dial: Dial, now: int, machine: int) -> Intent | Refusal:
-    campaign = standing(connection, dial.campaign_id)
-    rules = campaign.terms.rules
-    refuse = functools.partial(
-        _refuse, connection, dial, campaign.policy.seller, {rules.do_not_call.id: LeadState.DNC, ERASED: LeadState.DONE}
-    )
-    taken = update(_LEAD).where(
-        _LEAD.c.id == dial.lead_id, _LEAD.c.attempt_id == dial.attempt_id, is_in(LeadState.CLAIMED)
-    )
-    if connection.execute(taken.values(state=LeadState.DIALLED.value, lease_us=None)).rowcount == 0:
-        return _not_ours(connection, dial)
-    person = connection.execute(select(_TOKEN.c.value, _TOKEN.c.lookup).where(_TOKEN.c.id == dial.number)).one_or_none()
-    if person is None:
-        return refuse(Verdict(allowed=False, rule=ERASED, says="the person was erased"), now)
-    if fault := rule_fault(rules):
-        says = f"{fault.what}; set the campaign's terms anew"
-        return refuse(Verdict(allowed=False, rule=fault.rule_id, says=says), now, person.lookup)
-    called = _called(connection, dial, campaign, person.lookup, now)
-    verdict = may_dial(called, rules, now)
-    if verdict.allowed and machine:
-        verdict = may_dial(Called(zones=called.zones), rules, machine)
-    if not verdict.allowed:
-        return refuse(verdict, now, person.lookup)
-    connection.execute(insert(_ATTEMPT).values(_row(dial, campaign.policy.seller, now, person.lookup)))
-    return Intent(attempt_id=dial.attempt_id, number=person.value)
-
-
-def _called(connection: Connection, dial: Dial, campaign: Standing, lookup: bytes, now: int) -> Called:
-    """Return what the law must know of the person: where he may be, what he asked for, when he was dialled."""
-    zones = select(_GROUP.c.zones).join(_LEAD, _LEAD.c.group_id == _GROUP.c.id).where(_LEAD.c.id == dial.lead_id)
-    dials = _earlier(connection, lookup, now - campaign.terms.rules.look_back_us())
-    return Called(
-        zones=campaign.terms.zones(connection.execute(zones).scalar_one()),
-        do_not_call=bool(unwanted(connection, [dial.number])),
-        attempts=tuple(row.intent_us for row in dials),
-        abandoned_at=next((row.answered_us for row in dials if row.outcome == Outcome.ABANDONED.value), 0),
-    )
-
-
-def _earlier(connection: Connection, lookup: bytes, since: int) -> Sequence[Any]:
-    """Return a number's dials since an instant in any campaign, latest first, without those that rang nobody.
-
-    By the number's hash, not its token: a person who was erased has no more calls to come than before.
-    """
-    rang = or_(_ATTEMPT.c.outcome.is_(None), _ATTEMPT.c.outcome.not_in(_RANG_NOBODY))
-    dials = (
-        select(_ATTEMPT.c.intent_us, _ATTEMPT.c.answered_us, _ATTEMPT.c.outcome)
-        .where(_ATTEMPT.c.lookup == lookup, _ATTEMPT.c.intent_us > since, rang)
-        .order_by(_ATTEMPT.c.intent_us.desc())
-        .limit(DIALS_TOLD)
-    )
-    return connection.execute(dials).all()
-
-
-def _not_ours(connection: Connection, dial: Dial) -> Refusal:
-    """Refuse an attempt that was made before, or whose lead is not its own (any more): lease over, do-not-call."""
-    made = select(_ATTEMPT.c.id).where(_ATTEMPT.c.id == dial.attempt_id)
-    if connection.execute(made).one_or_none() is not None:
-        return Refusal(attempt_id=dial.attempt_id, rule="dialled-already", kept=False)
-    state = connection.execute(select(_LEAD.c.state).where(_LEAD.c.id == dial.lead_id)).scalar_one_or_none()
-    rule = "do-not-call" if state == LeadState.DNC.value else "lead-not-claimed"
-    return Refusal(attempt_id=dial.attempt_id, rule=rule, kept=False)
-
-
-def _refuse(
-    connection: Connection,
-    dial: Dial,
-    seller: str,
-    ends: Mapping[str, LeadState],
-    verdict: Verdict,
-    now: int,
-    lookup: bytes | None = None,
-) -> Refusal:
-    """Keep a refusal, and let the lead go as far as its rule wants. `ends`: rules after which it is over."""
-    columns = {"outcome": Outcome.REFUSED.value, "outcome_us": now, "rule": verdict.rule}
-    connection.execute(insert(_ATTEMPT).values(_row(dial, seller, now, lookup) | columns))
-    if verdict.rule in ends:
-        lead: dict[str, Any] = RELEASED | {"state": ends[verdict.rule].value}
-    else:
-        lead = RELEASED | {"next_us": max(verdict.until, now + 1) if verdict.until else now + ASK_AGAIN_US}
-    mine = update(_LEAD).where(_LEAD.c.id == dial.lead_id, _LEAD.c.attempt_id == dial.attempt_id)
-    connection.execute(mine.values(**lead))
-    return Refusal(attempt_id=dial.attempt_id, rule=verdict.rule, until=verdict.until, says=verdict.says)
-
-
-def _settle(connection: Connection, attempt_id: str) -> Intent | None:
-    # The lead first: its row lock waits for an INTENT that is about to commit, and whoever comes later finds it gone.
-    mine = update(_LEAD).where(_LEAD.c.attempt_id == attempt_id, is_in(LeadState.CLAIMED))
-    connection.execute(mine.values(**RELEASED))
-    found = (
-        select(_TOKEN.c.value)
-        .join(_ATTEMPT, _ATTEMPT.c.number == _TOKEN.c.id)
-        .where(_ATTEMPT.c.id == attempt_id, _ATTEMPT.c.outcome.is_(None))
-    )
-    number = connection.execute(found).scalar_one_or_none()
-    return None if number is None else Intent(attempt_id=AttemptId(attempt_id), number=number)
-
-
-def _row(dial: Dial, seller: str, now: int, lookup: bytes | None) -> dict[str, Any]:
-    return {
-        "id": dial.attempt_id,
-        "campaign_id": dial.campaign_id,
-        "seller": seller,
-        "lead_id": dial.lead_id,
-        "number": dial.number,
-        "trunk_id": dial.trunk_id,
-        "intent_us": now,
-        "cause": 0,
-        "rule": "",
-        "lookup": lookup,
-    }
 
 
 def _open(row: Any) -> OpenIntent:

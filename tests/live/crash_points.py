@@ -29,7 +29,7 @@ from engine.main.outbound import OutboundDesk
 from engine.runtime.clock import Clock
 from engine.runtime.watch import Patience, Watch
 from engine.settings import load
-from engine.store import ledger
+from engine.store import intents
 from tests.live.engine_process import EngineProcess
 
 POINTS = {
@@ -111,7 +111,7 @@ def wrap(at: Callable[[str], None]) -> None:
 
 
 def _wrap_store(at: Callable[[str], None]) -> None:
-    intend_desk, intend_one = OutboundDesk.intend, ledger._intend
+    intend_desk, intend_one = OutboundDesk.intend, intents._intend
 
     async def intend(self: OutboundDesk, dial: Any) -> str | None:
         at("before-intent")
@@ -126,7 +126,7 @@ def _wrap_store(at: Callable[[str], None]) -> None:
         return answer
 
     OutboundDesk.intend = intend  # type: ignore[method-assign]
-    ledger._intend = within  # type: ignore[assignment]
+    intents._intend = within  # type: ignore[assignment]
 
 
 def _wrap_dialling(at: Callable[[str], None]) -> None:
