@@ -118,7 +118,7 @@ def _shortest(policy: CampaignPolicy, terms: CampaignTerms, means: Means) -> tup
 def _answers_per_hour(policy: CampaignPolicy, means: Means, hoped: Forecast) -> tuple[float, str]:
     """The most live answers an hour that agents, lines and calls per second can do, and which of them is tightest."""
     most = hoped.predictive * hoped.agents * 3600 / hoped.handle_s
-    limits = [(most, "1 agent" if hoped.agents == 1 else f"{hoped.agents} agents")]
+    limits = [(most, _agents(hoped))]
     trunks = [means.trunks[trunk] for trunk in policy.trunks if trunk in means.trunks]
     lines = _least(policy.lines, [trunk.lines for trunk in trunks])
     if lines and hoped.lines:
@@ -203,10 +203,14 @@ def _basis(policy: CampaignPolicy, means: Means, seen: Seen) -> Iterator[Finding
     yield Finding(
         level=Level.ADVICE,
         code="basis",
-        what=f"reckoned with {hoped.agents} agents ({who}), {hoped.answer_rate:.0%} answered ({rate}),"
+        what=f"reckoned with {_agents(hoped)} ({who}), {hoped.answer_rate:.0%} answered ({rate}),"
         f" {hoped.handle_s:.0f} s of talk and wrap-up ({handling})",
         mend="",
     )
+
+
+def _agents(hoped: Forecast) -> str:
+    return "1 agent" if hoped.agents == 1 else f"{hoped.agents} agents"
 
 
 def _set(policy: CampaignPolicy, options: str) -> str:

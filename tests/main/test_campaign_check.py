@@ -83,6 +83,7 @@ def test_what_was_not_measured_yet_is_said_to_be_assumed() -> None:
     )
     assert "150 s of talk and wrap-up (assumed: fewer than 30 talks yet)" in basis
     assert "basis" not in found(nailed_up=0, signed_in=0)
+    assert found(signed_in=1)["basis"].what.startswith("reckoned with 1 agent (signed in)")
 
 
 def test_nobody_answering_is_no_answer_rate_to_reckon_with() -> None:
