@@ -10,7 +10,7 @@ import typer
 
 from cli import campaign_options, lists
 from cli.campaign_options import Options
-from cli.campaign_screen import picture
+from cli.campaign_screen import REPORT, picture, report_rows
 from cli.campaign_words import changed, hours_in_vain
 from cli.client import Engine, NoEngine, ask, calling, is_served, no_engine
 from cli.desk import at_desk, wanted
@@ -282,36 +282,4 @@ def report(id_: Id, start: From = "", end: To = "", as_json: Json = False) -> No
         emit(found)
         return
     say(" to ".join(local(found[key], found["timezone"]) for key in ("start", "end")) + f" ({found['timezone']})")
-    show_table(_REPORT, _rows(found), empty="")
-
-
-_REPORT: Final = (
-    Column("WHAT", "what", keep=True),
-    Column("COUNT", "count", justify="right"),
-    Column("", shows=lambda row: str(row["more"])),
-)
-
-
-def _rows(found: Record) -> list[Record]:
-    def row(what: str, count: Any, more: str = "") -> Record:
-        return {"what": what, "count": words(count), "more": more}
-
-    bound = f"{percent(found['abandon_rate'])}, at most {percent(found['abandon_upper95'])} by 95 %"
-    waits = found["answer_to_agent_ms"]
-    spread = f"half within {words(waits['p50'])} ms, 99 % within {words(waits['p99'])} ms" if waits["p50"] else ""
-    others = {
-        name: count
-        for name, count in found["outcomes"].items()
-        if count and name not in ("connected", "abandoned", "hung-up-early", "refused")
-    }
-    refused = ", ".join(f"{rule} {count}" for rule, count in sorted(found["refused"].items()))
-    return [
-        row("attempts", found["attempts"], f"{found['open']} under way" if found["open"] else ""),
-        row("live answers", found["live_answers"]),
-        row("  connected", found["connected"], spread),
-        row("  abandoned", found["abandoned"], bound),
-        row("  hung up early", found["hung_up_early"]),
-        *(row(name.replace("-", " "), count) for name, count in others.items()),
-        row("refused by a rule", found["outcomes"]["refused"], refused),
-        row("utilisation", percent(found["agent_utilisation"])),
-    ]
+    show_table(REPORT, report_rows(found), empty="")

@@ -1,11 +1,11 @@
-"""One campaign as people see it: `campaign show` and `campaign watch`."""
+"""One campaign as people see it: `campaign show`, `campaign watch` and `campaign report`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.campaign_words import described
-from cli.output import Record, local, percent, words
+from cli.output import Column, Record, local, percent, words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,3 +104,37 @@ def _standing(budget: Record) -> str:
         f"{used}; so far {budget['drops']} of {budget['answers']} live answers abandoned ({percent(budget['rate'])},"
         f" at most {percent(budget['upper95'])} by 95 %; cap {percent(budget['cap'])})"
     )
+
+
+REPORT: Final = (
+    Column("WHAT", "what", keep=True),
+    Column("COUNT", "count", justify="right"),
+    Column("", shows=lambda row: str(row["more"])),
+)
+
+
+def report_rows(found: Record) -> list[Record]:
+    """What a campaign's attempts came to, a row for each figure."""
+
+    def row(what: str, count: Any, more: str = "") -> Record:
+        return {"what": what, "count": words(count), "more": more}
+
+    bound = f"{percent(found['abandon_rate'])}, at most {percent(found['abandon_upper95'])} by 95 %"
+    waits = found["answer_to_agent_ms"]
+    spread = f"half within {words(waits['p50'])} ms, 99 % within {words(waits['p99'])} ms" if waits["p50"] else ""
+    others = {
+        name: count
+        for name, count in found["outcomes"].items()
+        if count and name not in ("connected", "abandoned", "hung-up-early", "refused")
+    }
+    refused = ", ".join(f"{rule} {count}" for rule, count in sorted(found["refused"].items()))
+    return [
+        row("attempts", found["attempts"], f"{found['open']} under way" if found["open"] else ""),
+        row("live answers", found["live_answers"]),
+        row("  connected", found["connected"], spread),
+        row("  abandoned", found["abandoned"], bound),
+        row("  hung up early", found["hung_up_early"]),
+        *(row(name.replace("-", " "), count) for name, count in others.items()),
+        row("refused by a rule", found["outcomes"]["refused"], refused),
+        row("utilisation", percent(found["agent_utilisation"])),
+    ]
