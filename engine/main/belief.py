@@ -202,9 +202,11 @@ def _first_mention(directory: Path, interaction_id: str) -> int:
             fact = record.fact
             if fact.interaction_id == interaction_id or getattr(fact, "attempt_id", None) == attempt_id:
                 return record.seq
-    raise NotFound(
-        f"{interaction_id} is not in the journal", where=str(directory), mend="see `callwright interaction list`"
-    )
+    if attempt_id != interaction_id:
+        what, mend = f"no answer to {attempt_id} is in the journal", "see `callwright lead show LEAD` for how it ended"
+    else:
+        what, mend = f"{interaction_id} is not in the journal", "see `callwright interaction list`"
+    raise NotFound(what, where=str(directory), mend=mend)
 
 
 def _minted(interaction_id: str) -> int:

@@ -104,7 +104,8 @@ class Outreach:
         """The campaign's sums, and everything in them that is wrong, in words."""
         report = await self.read_report()
         rows = await outbound_sums.ledger(self._engine.database, company.OUTREACH)
-        wrong = [*outbound_sums.inconsistencies(report, rows), *outbound_sums.disagreements(rows, truth)]
+        everybody = await outbound_sums.ledger(self._engine.database)  # whoever watches may add campaigns
+        wrong = [*outbound_sums.inconsistencies(report, rows), *outbound_sums.disagreements(everybody, truth)]
         if self.begun != report.attempts + sum(report.outcomes[name] for name in NEVER_LEFT):
             wrong.append(f"{self.begun} attempts were begun, the ledger has {report.attempts} and {report.refused}")
         imported = self.imported

@@ -57,14 +57,15 @@ class Dialled(NamedTuple):
     agent_id: str | None
 
 
-async def ledger(database: Database, campaign_id: str) -> list[Dialled]:
-    """Every attempt of a campaign that left for the network; an outcome that is missing is ""."""
+async def ledger(database: Database, campaign_id: str = "") -> list[Dialled]:
+    """Every attempt (of one campaign) that left for the network; an outcome that is missing is ""."""
     wanted = (
         select(_TOKEN.c.value, _ATTEMPT.c.outcome, _ATTEMPT.c.agent_id)
         .join(_TOKEN, _TOKEN.c.id == _ATTEMPT.c.number)
-        .where(_ATTEMPT.c.campaign_id == campaign_id)
         .order_by(_ATTEMPT.c.intent_us)
     )
+    if campaign_id:
+        wanted = wanted.where(_ATTEMPT.c.campaign_id == campaign_id)
     async with database.reading() as connection:
         rows = [Dialled(number, outcome or "", agent) for number, outcome, agent in await connection.execute(wanted)]
     return [row for row in rows if row.outcome not in NEVER_LEFT]
