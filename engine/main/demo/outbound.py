@@ -123,7 +123,7 @@ class Outreach:
 
     def _on_event(self, _seq: int, event: AnyEvent) -> None:
         """Attempts are counted; an agent who was joined to somebody listens."""
-        if isinstance(event, AttemptBegun):
+        if isinstance(event, AttemptBegun) and event.campaign_id == company.OUTREACH:
             self.begun += 1
         if isinstance(event, InteractionAnswered) and event.queue_id == company.CALLERS_QUEUE.id:
             task = asyncio.get_running_loop().create_task(self._listen(event.interaction_id))
