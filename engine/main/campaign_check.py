@@ -159,7 +159,7 @@ def _budget_now(policy: CampaignPolicy, terms: CampaignTerms, seen: Seen) -> Ite
 
 
 def _bears_nothing(budget: Budget, counted: int) -> str:
-    first = next(n for n in range(1, 10**6) if largest_drops(n, budget.cap) >= 1)
+    first = next((str(n) for n in range(1, 10**6) if largest_drops(n, budget.cap) >= 1), "more than a million")
     return (
         f"budget {budget.window}: one abandoned call needs {first} live answers as proof of {budget.cap:.1%}, and"
         f" {counted} can be counted on now; until then at most one call per free agent, as in progressive mode"

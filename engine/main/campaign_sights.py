@@ -105,15 +105,20 @@ def no_leads(reasons: Mapping[str, int], next_at: int, timezone: str) -> str:
 
 
 def budget_view(budget: Budget, tally: Tally) -> BudgetView:
-    """How a budget stands by its sums."""
+    """How a budget stands by its sums.
+
+    A sliding window may count a drop whose answer it counts no longer (`engine.store.budgets`); whoever was dropped
+    had answered, so there is at least one answer for each.
+    """
+    answers = max(tally.answers, tally.drops)
     return BudgetView(
         window=budget.window,
         of_seller=budget.of_seller,
         cap=budget.cap,
-        answers=tally.answers,
+        answers=answers,
         drops=tally.drops,
         forecast=tally.forecast,
         bears=largest_drops(tally.answers + 4 * tally.forecast // 5, budget.cap),
-        rate=round(tally.drops / tally.answers, 5) if tally.answers else None,
-        upper95=round(clopper_pearson_upper(tally.drops, tally.answers), 5),
+        rate=round(tally.drops / answers, 5) if answers else None,
+        upper95=round(clopper_pearson_upper(tally.drops, answers), 5),
     )

@@ -33,7 +33,11 @@ LONGEST_RING_S = 120.0
 MOST_DIALS = 1_000
 """A cap beyond this is none."""
 LONGEST_RULE_S = 366 * 86_400.0
+LEAST_CAP = 0.0001
+"""A smaller one bears its first abandoned call after more live answers than a campaign ever has; 0 bears none."""
 DAY_MIN = 24 * 60
+NAMELESS = "nameless"
+"""What stands for the id of a rule that has none."""
 LISTED = 12
 """So many names a refusal tells of those that are there."""
 
@@ -168,7 +172,8 @@ def check_campaign(campaign: CampaignPolicy) -> None:
     if campaign.wrap_up_s is not None:
         _check_range(campaign.wrap_up_s, 0, 3_600, f"{where}.wrap_up_s")
     for budget in campaign.budgets:
-        _check_range(budget.cap, 0, 1, f"{where}.budgets")
+        if budget.cap != 0:
+            _check_range(budget.cap, LEAST_CAP, 1, f"{where}.budgets")
 
 
 def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
@@ -184,6 +189,8 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     for span in terms.schedule:
         _check_range(span.start, 0, 24 * 60, f"{where}.schedule")
         _check_range(span.end, 0, 24 * 60, f"{where}.schedule")
+        for day in span.weekdays:
+            _check_range(day, 0, 6, f"{where}.schedule")
     if fault := rule_fault(terms.rules):
         raise ConfigError(fault.what, where=f"{where}.rules.{fault.rule_id}", mend=fault.mend)
     for outcome, seconds in terms.retry_s.items():
@@ -205,6 +212,9 @@ def rule_fault(rules: Rules) -> RuleFault | None:
     Asked when terms are set, and once more before a dial: terms of an older version or of a restored backup may hold
     anything, and one campaign's must not cost the others their dials.
     """
+    named = (*rules.hours, *rules.caps, *rules.intervals, *rules.after_abandoned, rules.do_not_call, rules.place)
+    if not all(rule.id for rule in named):  # what a nameless one refuses would look allowed
+        return RuleFault(NAMELESS, "a rule has no id", "Give each rule an id, e.g. calling-hours.")
     for cap in rules.caps:
         if not 0 <= cap.limit <= MOST_DIALS:
             return RuleFault(cap.id, f"{cap.limit} calls are no limit", f"Use 0 to {MOST_DIALS}.")

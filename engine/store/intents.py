@@ -27,7 +27,12 @@ from engine.store.tables import DialAttempt, Lead, LeadGroup, PersonalData, tabl
 log = structlog.get_logger(__name__)
 
 DIALS_TOLD = 100
-"""So many earlier dials of a number the law is told of, latest first."""
+"""So many earlier dials of a number the law is told of, latest first, or as many as the largest cap asks for."""
+UNDER_WAY = "call-under-way"
+"""The rule that refuses a number which another attempt is calling or talking to now, whatever intervals allow."""
+UNDER_WAY_US = 4 * 3_600 * SECOND
+"""An attempt that is open for longer is no call any more: its end will never be known."""
+UNDER_WAY_AGAIN_US = 60 * SECOND
 ASK_AGAIN_US = 900 * SECOND
 """A lead that a rule refused without saying until when waits so long."""
 ERASED = "erased"
@@ -139,20 +144,23 @@ def _intend(connection: Connection, dial: Dial, now: int, machine: int) -> Inten
     if fault := rule_fault(rules):
         says = f"{fault.what}; set the campaign's terms anew"
         return refuse(Verdict(allowed=False, rule=fault.rule_id, says=says), now, person.lookup)
-    called = _called(connection, dial, campaign, person.lookup, now)
+    dials = _earlier(connection, person.lookup, campaign, now)
+    called = _called(connection, dial, campaign, dials)
     verdict = may_dial(called, rules, now)
     if verdict.allowed and machine:
         verdict = may_dial(Called(zones=called.zones), rules, machine)
+    if verdict.allowed and any(row.outcome is None and row.intent_us > now - UNDER_WAY_US for row in dials):
+        says = "a call to this number is under way"
+        verdict = Verdict(allowed=False, rule=UNDER_WAY, until=now + UNDER_WAY_AGAIN_US, says=says)
     if not verdict.allowed:
         return refuse(verdict, now, person.lookup)
     connection.execute(insert(_ATTEMPT).values(_row(dial, campaign.policy.seller, now, person.lookup)))
     return Intent(attempt_id=dial.attempt_id, number=person.value)
 
 
-def _called(connection: Connection, dial: Dial, campaign: Standing, lookup: bytes, now: int) -> Called:
+def _called(connection: Connection, dial: Dial, campaign: Standing, dials: Sequence[Any]) -> Called:
     """Return what the law must know of the person: where he may be, what he asked for, when he was dialled."""
     zones = select(_GROUP.c.zones).join(_LEAD, _LEAD.c.group_id == _GROUP.c.id).where(_LEAD.c.id == dial.lead_id)
-    dials = _earlier(connection, lookup, now - campaign.terms.rules.look_back_us())
     return Called(
         zones=campaign.terms.zones(connection.execute(zones).scalar_one()),
         do_not_call=bool(unwanted(connection, [dial.number])),
@@ -161,17 +169,21 @@ def _called(connection: Connection, dial: Dial, campaign: Standing, lookup: byte
     )
 
 
-def _earlier(connection: Connection, lookup: bytes, since: int) -> Sequence[Any]:
-    """Return a number's dials since an instant in any campaign, latest first, without those that rang nobody.
+def _earlier(connection: Connection, lookup: bytes, campaign: Standing, now: int) -> Sequence[Any]:
+    """Return a number's dials in any campaign, latest first and as far back as this one's rules look.
+
+    Without those that rang nobody.
 
     By the number's hash, not its token: a person who was erased has no more calls to come than before.
     """
+    rules = campaign.terms.rules
+    since = now - max(rules.look_back_us(), UNDER_WAY_US)
     rang = or_(_ATTEMPT.c.outcome.is_(None), _ATTEMPT.c.outcome.not_in(_RANG_NOBODY))
     dials = (
         select(_ATTEMPT.c.intent_us, _ATTEMPT.c.answered_us, _ATTEMPT.c.outcome)
         .where(_ATTEMPT.c.lookup == lookup, _ATTEMPT.c.intent_us > since, rang)
         .order_by(_ATTEMPT.c.intent_us.desc())
-        .limit(DIALS_TOLD)
+        .limit(max(DIALS_TOLD, *(cap.limit for cap in rules.caps)))
     )
     return connection.execute(dials).all()
 

@@ -23,6 +23,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 LISTED_CHARS = 300
 _NUMBERED = re.compile(r"_?[0-9]+$")
 _DIGITS = re.compile(r"\+?[0-9 ()./-]{6,}")
+_SOME_DIGITS = 6
+"""From so many on, a number may stand in what was taken for a name: beside words, in a row of another separator."""
 
 
 class Columns(NamedTuple):
@@ -58,8 +60,10 @@ def find_columns(names: Sequence[str], wanted: Mapping[str, str], *, where: str 
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return columns' names as an error may show them. What looks like somebody's number is no name."""
-    shown = ("(a telephone number)" if looks_like_number(name) else repr(name) for name in names)
+    """Return columns' names as an error may show them. What may hold somebody's number is not shown."""
+    shown = (
+        "(a telephone number)" if sum(char.isdigit() for char in name) >= _SOME_DIGITS else repr(name) for name in names
+    )
     return ", ".join(shown)[:LISTED_CHARS]
 
 

@@ -38,6 +38,8 @@ from engine.web.rolls import five, route
 LONGEST_LIST = 1 << 30
 AT_ONCE = 1 << 20
 """A list is written to a file in pieces of this size."""
+LONGEST_FILE_NAME = 200
+"""Bytes; file systems take 255."""
 CSV = "text/csv"
 
 Region = Annotated[
@@ -206,10 +208,9 @@ async def _received(request: Request, source: str) -> AsyncIterator[Path]:
 
     :raises BodyTooLong: it is longer than 1 GiB.
     """
-    name = Path(source.replace("\\", "/")).name or "list.csv"
     folder = await asyncio.to_thread(TemporaryDirectory, prefix="callwright-list-")
     try:
-        path = Path(folder.name) / name
+        path = Path(folder.name) / _file_name(source)
         file = await asyncio.to_thread(path.open, "wb")
         try:
             await _written(request, file)
@@ -218,6 +219,12 @@ async def _received(request: Request, source: str) -> AsyncIterator[Path]:
         yield path
     finally:
         await asyncio.to_thread(folder.cleanup)
+
+
+def _file_name(source: str) -> str:
+    """The last part of a path of any system, as a file here may be called; of a very long one its end."""
+    name = Path(source.replace("\\", "/")).name.encode()[-LONGEST_FILE_NAME:].decode(errors="ignore")
+    return "list.csv" if name in ("", ".", "..") else name
 
 
 async def _written(request: Request, file: BinaryIO) -> None:
