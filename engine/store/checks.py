@@ -36,6 +36,8 @@ LONGEST_RULE_S = 366 * 86_400.0
 LEAST_CAP = 0.0001
 """A smaller one bears its first abandoned call after more live answers than a campaign ever has; 0 bears none."""
 DAY_MIN = 24 * 60
+MOST_SPANS = 200
+"""More spans of hours than any week needs; going through them costs everybody's time."""
 NAMELESS = "nameless"
 """What stands for the id of a rule that has none."""
 LISTED = 12
@@ -186,11 +188,14 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
         check_known("time zone", terms.timezone, available_timezones(), f"{where}.timezone", "Use an IANA name.")
     known_region(terms.region, f"{where}.region")
     _check_range(terms.max_attempts, 1, 100, f"{where}.max_attempts")
+    _check_range(len(terms.schedule), 0, MOST_SPANS, f"{where}.schedule")
     for span in terms.schedule:
         _check_range(span.start, 0, 24 * 60, f"{where}.schedule")
         _check_range(span.end, 0, 24 * 60, f"{where}.schedule")
-        for day in span.weekdays:
-            _check_range(day, 0, 6, f"{where}.schedule")
+        if not _are_days(span.weekdays):
+            raise ConfigError(
+                f"{list(span.weekdays)[:LISTED]} are no days", where=f"{where}.schedule", mend="Use 0 (Monday) to 6."
+            )
     if fault := rule_fault(terms.rules):
         raise ConfigError(fault.what, where=f"{where}.rules.{fault.rule_id}", mend=fault.mend)
     for outcome, seconds in terms.retry_s.items():
@@ -224,12 +229,18 @@ def rule_fault(rules: Rules) -> RuleFault | None:
         if not 0 <= interval.seconds <= LONGEST_RULE_S:
             return RuleFault(interval.id, f"{interval.seconds:g} s are no interval", f"Use 0 to {LONGEST_RULE_S:g} s.")
     for hours in rules.hours:
+        if len(hours.spans) > MOST_SPANS:
+            return RuleFault(hours.id, f"{len(hours.spans)} spans are too many", f"Use {MOST_SPANS} at most.")
         for span in hours.spans:
             minutes = min(span.start, span.end) >= 0 and max(span.start, span.end) <= DAY_MIN
-            if not minutes or not set(span.weekdays) <= set(range(7)):
-                what = f"{span.start} to {span.end} min on days {list(span.weekdays)} are no hours"
+            if not minutes or not _are_days(span.weekdays):
+                what = f"{span.start} to {span.end} min on days {list(span.weekdays)[:LISTED]} are no hours"
                 return RuleFault(hours.id, what, f"Use minutes of a day, 0 to {DAY_MIN}, and days 0 (Monday) to 6.")
     return None
+
+
+def _are_days(weekdays: tuple[int, ...]) -> bool:
+    return len(weekdays) <= 7 and set(weekdays) <= set(range(7))
 
 
 def check_number(number: NumberPolicy) -> None:

@@ -13,10 +13,14 @@ from sqlalchemy import insert
 from engine.dialer.law import CapRule, Rules
 from engine.domain.attempt import Outcome
 from engine.domain.campaign import Budget, CampaignId, CampaignState, Window
+from engine.domain.commands import ReadBook
 from engine.domain.events import CampaignMoved
+from engine.domain.facts import AnyFact, BookRead, CampaignDefined
 from engine.domain.values import SECOND
 from engine.errors import ConfigError
+from engine.floor import Floor
 from engine.main.campaigns import StoredCampaigns
+from engine.main.outbound import OutboundDesk
 from engine.store.campaigns import CampaignTerms
 from engine.store.database import Database
 from engine.store.intents import UNDER_WAY
@@ -58,6 +62,12 @@ async def test_a_campaign_that_abandoned_somebody_yesterday_evening_is_shown_in_
         {"schedule": [{"weekdays": [9], "start": 0, "end": 60}]},  # `campaign show` has no name for that day
         {"rules": {"hours": [{"id": "", "spans": []}]}},  # refused by "", which reads as allowed
         {"rules": {"do_not_call": {"id": ""}}},
+        {"schedule": [{"weekdays": [0], "start": 0, "end": 1440}] * 20_000},  # `check` would take half a minute
+        {
+            "rules": {
+                "hours": [{"id": "calling-hours", "spans": [{"weekdays": [1] * 100_000, "start": 0, "end": 1440}]}]
+            }
+        },
     ],
 )
 async def test_what_could_not_be_kept_or_shown_is_refused(
@@ -137,3 +147,22 @@ async def test_no_number_stands_in_the_refusal_of_a_list_without_a_header(
     with pytest.raises(ConfigError) as refused:
         await desk.imports.import_csv(SPRING, file, NOON)
     assert sum(char.isdigit() for char in str(refused.value)) < 6
+
+
+async def test_sums_that_lack_what_the_tables_have_yet_to_read_are_not_told(database: Database, tmp_path: Path) -> None:
+    """The floor takes a reading without an instant for one of now, and forgets the drops that it had seen itself."""
+    desk = await open_desk(database, tmp_path)
+    floor = Floor()
+    floor.handle(CampaignDefined(campaign=POLICY), NOON)
+    told: list[AnyFact] = []
+
+    class Sink:
+        def put(self, fact: AnyFact) -> None:
+            told.append(fact)
+
+    for until in (0, NOON - SECOND):
+        parts = (desk.leads, desk.ledger, desk.budgets, desk.dnc, tmp_path / "cel", floor, Sink())
+        outbound = OutboundDesk(*parts, lambda: NOON, lambda: NOON, {NOON: until}.__getitem__)
+        assert outbound.start(ReadBook(campaign_id=SPRING))
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+    assert [fact.at for fact in told if isinstance(fact, BookRead)] == [NOON - SECOND]
