@@ -33,6 +33,8 @@ LONGEST_RING_S = 120.0
 MOST_DIALS = 1_000
 """A cap beyond this is none."""
 LONGEST_RULE_S = 366 * 86_400.0
+MOST_BUDGETS = 20
+"""Each is read from the ledger every two seconds, and in one statement: SQLite takes no more than 500 parts."""
 LEAST_CAP = 0.0001
 """A smaller one bears its first abandoned call after more live answers than a campaign ever has; 0 bears none."""
 DAY_MIN = 24 * 60
@@ -173,6 +175,7 @@ def check_campaign(campaign: CampaignPolicy) -> None:
     _check_range(campaign.preview_s, 0, 3_600, f"{where}.preview_s")
     if campaign.wrap_up_s is not None:
         _check_range(campaign.wrap_up_s, 0, 3_600, f"{where}.wrap_up_s")
+    _check_range(len(campaign.budgets), 0, MOST_BUDGETS, f"{where}.budgets")
     for budget in campaign.budgets:
         if budget.cap != 0:
             _check_range(budget.cap, LEAST_CAP, 1, f"{where}.budgets")
