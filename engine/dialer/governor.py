@@ -99,6 +99,8 @@ class Book(msgspec.Struct):
 
     def other_dropped(self, now: int) -> None:
         """Another campaign of the same seller abandoned a live answer."""
+        recent = now - 12 * SETTLED_US  # who is paused reads nothing, and forgets nothing by it
+        self.others_drops_at = [seen for seen in self.others_drops_at if seen > recent]
         self.others_drops_at.append(now)
 
     def stale(self, now: int) -> bool:

@@ -315,7 +315,7 @@ def _forecast_of_answers(policy: CampaignPolicy) -> Iterator[Finding]:
     """A budget with too few answers in sight bears nothing: predictive is then progressive."""
     for budget in policy.budgets:
         if 0.0 < budget.cap < 1.0 and largest_drops(4 * policy.forecast_answers // 5, budget.cap) < 1:
-            first = next(n for n in range(1, 10**6) if largest_drops(n, budget.cap) >= 1)
+            first = next((n for n in range(1, 10**6) if largest_drops(n, budget.cap) >= 1), 10**6)
             yield _advice(
                 "no-forecast",
                 f"until {first} people have answered, one abandoned call proves too much: till then at most one call"

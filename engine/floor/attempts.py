@@ -9,7 +9,7 @@ from engine.dialer import trunks
 from engine.dialer.pacing import Lesson
 from engine.domain import attempt as attempt_table
 from engine.domain.attempt import AttemptState, Outcome
-from engine.domain.campaign import LEGAL_RING_S, CampaignPolicy, CampaignState, Mode
+from engine.domain.campaign import LEGAL_RING_S, CampaignPolicy, Mode
 from engine.domain.events import AttemptBegun, AttemptEnded, TrunkMoved
 from engine.domain.facts import AttemptFound, LegEnded
 from engine.domain.policy import TrunkPolicy
@@ -49,7 +49,7 @@ def begin(step: Step, attempt: Attempt, campaign: Campaign) -> None:
     campaign.ringing[attempt.id] = attempt.dialled_at
     campaign.up += 1
     step.timers.set("overdue", attempt.id, step.now + round(campaign.policy.ring_s * SECOND) + UNHEARD)
-    campaign.dialled_at = step.now
+    campaign.dialled_at, campaign.hungry_since = step.now, 0
     step.crews.of(campaign.policy.id).pacing.learn(Lesson.DIALLED, step.now, 0)
     step.publish(
         AttemptBegun(
@@ -179,8 +179,8 @@ def end(
     was = attempt.state
     _move(attempt, _S.ENDED)
     attempt.outcome = outcome
-    for kind in ("overdue", "trace"):
-        step.timers.clear(kind, attempt.id)
+    if not attempt.tracing:  # else it is asked for still, and its line is free when that is over
+        step.timers.clear("trace", attempt.id)
     step.timers.set("overdue", attempt.id, step.now + LINGERING)
     if was is _S.DIALLING:
         previews.nobody_answered(step, attempt)
@@ -215,7 +215,8 @@ def free(step: Step, attempt: Attempt) -> None:
     """The line is free again, and the attempt leaves the floor."""
     if step.state.attempts.pop(attempt.id, None) is None:
         return
-    step.timers.clear("overdue", attempt.id)
+    for kind in ("overdue", "trace"):
+        step.timers.clear(kind, attempt.id)
     campaign = step.state.campaigns.get(attempt.campaign_id)
     if campaign is not None:
         campaign.up -= 1
@@ -239,9 +240,7 @@ def _count(step: Step, campaign: Campaign, attempt: Attempt, outcome: Outcome, w
     if outcome is Outcome.ABANDONED:
         campaign.book.dropped(step.now)
         for other in step.state.campaigns.values():
-            if other is campaign or other.state is not CampaignState.RUNNING:
-                continue  # who starts reads the ledger first
-            if other.policy.seller == campaign.policy.seller:
+            if other is not campaign and other.policy.seller == campaign.policy.seller:
                 other.book.other_dropped(step.now)
         _learn(step, campaign, Lesson.ABANDONED, age)
     elif outcome is Outcome.CONNECTED:

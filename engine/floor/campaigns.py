@@ -45,7 +45,7 @@ def removed(step: Step, fact: facts.CampaignRemoved) -> None:
 def started(step: Step, fact: facts.CampaignStarted) -> None:
     """Dial from now on."""
     campaign = step.state.campaigns.get(fact.campaign_id)
-    if campaign is not None:
+    if campaign is not None and not campaign.removed:
         campaign.pace_at = step.now
         _move(step, campaign, CampaignState.RUNNING, fact.by)
 
@@ -70,6 +70,7 @@ def _move(step: Step, campaign: Campaign, new: CampaignState, by: str, reason: s
         previews.stop(step, campaign)
         stock.clear(step, campaign)
         campaign.reason = campaign.rule = ""
+        campaign.hungry_since = 0
     if old is not new:
         step.publish(CampaignMoved(at=step.now, campaign_id=campaign.policy.id, old=old, new=new, by=by, reason=reason))
 

@@ -27,12 +27,13 @@ MakePacing = Callable[[CampaignPolicy, Learnt], Pacing]
 class Crew:
     """One campaign's agents and its pacing rule. Each is in the dictionary of his present state, with its beginning."""
 
-    __slots__ = ("campaign", "members", "other_queues", "pacing", "since")
+    __slots__ = ("campaign", "members", "other_queues", "pacing", "policy", "since")
 
     def __init__(
         self, campaign: Campaign, members: frozenset[AgentId], other_queues: frozenset[QueueId], pacing: Pacing
     ) -> None:
         self.campaign = campaign
+        self.policy = campaign.policy
         self.members = members
         self.other_queues = other_queues
         self.pacing = pacing
@@ -136,7 +137,7 @@ class Crews:
         old, self._crews = self._crews, {}
         for campaign_id, campaign in self._state.campaigns.items():
             known = old.get(campaign_id)
-            same = known is not None and known.campaign is campaign and known.campaign.policy is campaign.policy
+            same = known is not None and known.campaign is campaign and known.policy is campaign.policy
             pacing = known.pacing if known and same else self._make_pacing(campaign.policy, campaign.learnt)
             members = self._members(campaign)
             crew = Crew(campaign, members, self._other_queues(campaign, members), pacing)

@@ -102,6 +102,7 @@ class Floor:
             self._take_in(step, fact)
         if isinstance(fact, facts.TimePassed):
             pace.decide(step)
+            routing.match(step)
         if self.state.leaving:
             definitions.forget_unused_queues(step)
 

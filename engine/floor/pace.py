@@ -67,8 +67,11 @@ def _pace(step: Step, campaign: Campaign) -> None:
 def _preview(step: Step, campaign: Campaign, crew: Crew, proposal: Proposal) -> None:
     """Dial what agents have looked at, and show the free ones more."""
     _dial_previewed(step, campaign)
-    short = proposal.dials > 0 and not previews.show(step, campaign, crew, proposal.dials)
-    _tell(step, campaign, proposal.reason, _shortage(campaign) if short else "", proposal.figures)
+    others = rivals.others(step, campaign)
+    spare = max(0, proposal.dials - rivals.taken(step, campaign, others))
+    shown = previews.show(step, campaign, crew, spare, rivals.shared(step, campaign, others)) if spare else 0
+    rule = "" if shown or not proposal.dials else _shortage(campaign) if spare else "rivals"
+    _tell(step, campaign, proposal.reason, rule, proposal.figures)
 
 
 def _dial_granted(step: Step, campaign: Campaign, sight: Sight, proposal: Proposal) -> None:
@@ -88,18 +91,23 @@ def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
         return Grant(dials=wanted)
     others = rivals.others(step, campaign)
     seller = campaign.policy.seller
+    taken = min(sight.free, rivals.taken(step, campaign, others))
     granted = governor.grant(
         wanted,
         budgets=campaign.policy.budgets,
         book=campaign.book,
         in_flight=len(campaign.ringing),
-        free=max(0, sight.free - rivals.taken(step, campaign, others)),
+        free=sight.free - taken,
         waiting=sight.waiting,
         now=step.now,
         others_at_risk=sum(rivals.claims(step, each) for each in others if each.policy.seller == seller),
     )
     left = rivals.left(step, campaign, granted.dials, others)
-    return granted if left == granted.dials else Grant(dials=left, rule="rivals", figures=granted.figures)
+    without = granted.figures.get("room", -taken) + taken
+    for_them = left < granted.dials or (granted.dials < wanted and taken > 0 and without > 0)
+    if for_them and not left:
+        rivals.leave_nothing(step, campaign)
+    return Grant(dials=left, rule="rivals", figures=granted.figures) if for_them else granted
 
 
 def _room_of_trunks(step: Step, campaign: Campaign) -> int:

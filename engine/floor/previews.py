@@ -6,13 +6,15 @@ time; when he skips it, pauses or leaves, it goes back. Who answers is joined to
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from engine.domain.agent import AgentState
 from engine.domain.campaign import CampaignState, ClaimedLead
 from engine.domain.events import LeadPreviewed
 from engine.domain.facts import PreviewAccepted, PreviewSkipped
-from engine.domain.values import SECOND
+from engine.domain.values import SECOND, AgentId
 from engine.floor import stock
 from engine.floor.crews import Crew
 from engine.floor.line import may_serve
@@ -20,10 +22,11 @@ from engine.floor.state import Agent, Attempt, Campaign, Preview
 from engine.floor.step import Step
 
 
-def show(step: Step, campaign: Campaign, crew: Crew, count: int) -> int:
-    """Show leads to free agents, the longest idle first; returns to how many."""
+def show(step: Step, campaign: Campaign, crew: Crew, count: int, last: Collection[AgentId]) -> int:
+    """Show leads to free agents, the longest idle first, those of `last` after the others; returns to how many."""
     ready = [step.state.agents[each] for each in crew.since[AgentState.AVAILABLE]]
-    free = sorted((each for each in ready if each.can_take()), key=lambda each: (each.idle_since, each.profile.id))
+    free = [each for each in ready if each.can_take()]
+    free.sort(key=lambda each: (each.profile.id in last, each.idle_since, each.profile.id))
     for shown, agent in enumerate(free[:count]):
         lead = stock.first(step, campaign)
         if lead is None:
@@ -70,7 +73,8 @@ def time_over(step: Step, agent: Agent) -> None:
         return
     step.timers.clear("preview", agent.profile.id)
     campaign = step.state.campaigns.get(preview.campaign_id)
-    if campaign is None or campaign.state is not CampaignState.RUNNING or agent.state is not AgentState.AVAILABLE:
+    gone = preview.lead.not_after <= step.now or agent.state is not AgentState.AVAILABLE
+    if gone or campaign is None or campaign.state is not CampaignState.RUNNING:
         close(step, agent)
         return
     agent.preview = msgspec.structs.replace(preview, wanted=True)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from engine.dialer import governor
 from engine.domain.agent import AgentState
-from engine.domain.campaign import Mode
+from engine.domain.campaign import CampaignState, Mode
 from engine.domain.interaction import InteractionState
-from engine.domain.values import AgentId
+from engine.domain.values import SECOND, AgentId
 from engine.floor.called import interaction_id
 from engine.floor.state import Campaign
 from engine.floor.step import Step
 
 USUAL_RING_S = 11.0
 """From dialling to an answer, where nothing better is known."""
+PATIENCE = 120 * SECOND
+"""So long the calls of others may leave a campaign nobody to dial for; then they hold back until it has dialled."""
+TURN = 60 * SECOND
+"""And no longer than this: it may have no lead, or no line."""
 _AGENT_AT_HAND = frozenset({Mode.AGENTLESS, Mode.PREVIEW})
 """Their calls need no free agent: they have a message, or the one who looked at the lead."""
 
@@ -25,13 +29,17 @@ def others(step: Step, campaign: Campaign) -> list[Campaign]:
     """The other campaigns that have claims now."""
     if len(step.state.campaigns) == 1:
         return []
-    known = (each for _, each in sorted(step.state.campaigns.items()) if each is not campaign)
-    return [each for each in known if each.policy.mode not in _AGENT_AT_HAND and (each.ringing or each.answered)]
+    return [each for each in _beside(step, campaign) if (each.ringing or each.answered) and claims(step, each)]
 
 
 def claims(step: Step, campaign: Campaign) -> int:
     """How many free agents this campaign's calls would take if every one of them were answered."""
-    return len(campaign.ringing) + waiting(step, campaign)
+    if campaign.policy.mode in _AGENT_AT_HAND:  # it may have had another mode when it dialled
+        calls = (step.state.attempts[each] for each in campaign.ringing)
+        ringing = sum(1 for each in calls if not each.agentless and each.agent_id is None)
+    else:
+        ringing = len(campaign.ringing)
+    return ringing + waiting(step, campaign)
 
 
 def waiting(step: Step, campaign: Campaign) -> int:
@@ -53,11 +61,22 @@ def taken(step: Step, campaign: Campaign, rivals: list[Campaign]) -> int:
     return min(len(own), sum(min(len(own & free(step, each)), claims(step, each)) for each in rivals))
 
 
+def shared(step: Step, campaign: Campaign, rivals: list[Campaign]) -> set[AgentId]:
+    """Its free agents who serve rivals too."""
+    own = free(step, campaign) if rivals else set()
+    return own & set().union(*(free(step, each) for each in rivals))
+
+
 def left(step: Step, campaign: Campaign, wanted: int, rivals: list[Campaign]) -> int:
-    """How many of `wanted` calls no rival would have to pay for with more drops than its budgets bear."""
-    if not rivals:
+    """How many of `wanted` calls no rival would have to pay for with more drops than its budgets bear.
+
+    And none that would take the last free agent from one that has waited `PATIENCE` for an agent to dial for.
+    """
+    if len(step.state.campaigns) == 1:
         return wanted
     own, claimed = free(step, campaign), claims(step, campaign)
+    if any(_waits_longer(step, each, campaign) for each in _beside(step, campaign)):
+        wanted = min(wanted, max(0, len(own) - claimed - 1))
     for rival in rivals:
         his = free(step, rival)
         others = taken(step, rival, [each for each in rivals if each is not rival])
@@ -68,12 +87,33 @@ def left(step: Step, campaign: Campaign, wanted: int, rivals: list[Campaign]) ->
     return wanted
 
 
+def leave_nothing(step: Step, campaign: Campaign) -> None:
+    """The calls of others leave this campaign no agent to dial for."""
+    if not campaign.hungry_since or step.now - campaign.hungry_since >= PATIENCE + TURN:
+        campaign.hungry_since = step.now
+
+
 def answers_per_s(step: Step, campaign: Campaign) -> float:
     """Live answers per second that the same agents will get from other campaigns."""
     mine = step.crews.of(campaign.policy.id).members
     rivals = [each for each in others(step, campaign) if not mine.isdisjoint(step.crews.of(each.policy.id).members)]
     expected = (len(each.ringing) * each.figures.get("answer_rate", each.policy.answer_rate) for each in rivals)
     return sum(expected) / USUAL_RING_S
+
+
+def _beside(step: Step, campaign: Campaign) -> list[Campaign]:
+    return [each for _, each in sorted(step.state.campaigns.items()) if each is not campaign]
+
+
+def _waits_longer(step: Step, rival: Campaign, campaign: Campaign) -> bool:
+    """Whether it is a rival's turn, and not this campaign's: the one that waited longest goes first."""
+    since = rival.hungry_since
+    if not since or not PATIENCE <= step.now - since < PATIENCE + TURN or rival.state is not CampaignState.RUNNING:
+        return False
+    if campaign.hungry_since and (campaign.hungry_since, campaign.policy.id) < (since, rival.policy.id):
+        return False
+    mine = step.crews.of(campaign.policy.id).members
+    return not mine.isdisjoint(step.crews.of(rival.policy.id).members)
 
 
 def _spare(step: Step, campaign: Campaign) -> int:

@@ -191,6 +191,8 @@ class Campaign(msgspec.Struct, kw_only=True, omit_defaults=True):
     figures: dict[str, float] = {}
     dialled_at: int = 0
     """When it last dialled: of several whose agents are the same, the one that waited longest decides first."""
+    hungry_since: int = 0
+    """Since when the calls of others have left it no agent to dial for; 0 since it dialled."""
     told_at: int = 0
     told: str = ""
 

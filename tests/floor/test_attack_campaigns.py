@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from engine.domain import facts as f
-from engine.domain.attempt import Outcome
+from engine.domain.attempt import AttemptState, Outcome
 from engine.domain.campaign import (
     AttemptId,
+    Budget,
     CampaignId,
     CampaignPolicy,
     ClaimedLead,
@@ -20,13 +21,16 @@ from engine.domain.campaign import (
     TrunkId,
     Window,
 )
-from engine.domain.commands import Bridge, ClaimLeads, Resync, ReturnLeads
+from engine.domain.commands import Bridge, ClaimLeads, Dial, ReadBook, Resync, ReturnLeads
 from engine.domain.facts import SeenLeg
+from engine.domain.interaction import InteractionState
 from engine.domain.policy import TrunkPolicy
 from engine.domain.values import SECOND, LegId, LegMode, QueueId, Token
 from engine.floor import Floor
 from tests.floor.hall import NAILED, profile
 from tests.floor.test_campaigns import CAMPAIGN, Office
+
+AUTUMN = CampaignId("autumn")
 
 
 def office(mode: Mode = Mode.PROGRESSIVE, **changes: Any) -> Office:
@@ -214,3 +218,132 @@ def test_a_campaign_that_was_removed_while_a_call_was_up_is_forgotten_with_it() 
     assert CAMPAIGN not in at.floor.state.campaigns
     assert not at.floor.state.attempts
     at.let_pass(10)
+
+
+def beside(at: Office, **changes: Any) -> None:
+    """Another campaign for the same agents."""
+    at.tell(f.CampaignDefined(campaign=changed(at.policy, id=AUTUMN, **changes)))
+    at.tell(f.CampaignStarted(campaign_id=AUTUMN))
+
+
+def dials_of(at: Office, campaign_id: CampaignId) -> list[Dial]:
+    return [dial for dial in at.dials if dial.campaign_id == campaign_id]
+
+
+def nobody_answers(at: Office, seconds: int) -> None:
+    for _ in range(seconds):
+        at.let_pass(1)
+        for attempt in list(at.floor.state.attempts.values()):
+            rings_for = (10 + int(attempt.id[4:]) % 7) * SECOND
+            if attempt.state is AttemptState.DIALLING and at.now - attempt.dialled_at > rings_for:
+                at.tell(f.LegEnded(leg=LegId(attempt.id), cause=19))
+                at.settle()
+
+
+def test_a_preview_leaves_the_agents_whom_calls_of_others_may_need() -> None:
+    at = office()
+    beside(at, mode=Mode.PREVIEW)
+    at.let_pass(2)
+    assert at.floor.state.campaigns[AUTUMN].rule == "rivals"
+    assert at.answer(at.dials[0]).leg == at.last(Bridge).leg
+
+
+def test_a_changed_ratio_takes_effect() -> None:
+    at = office(Mode.POWER, ratio=1.0, forecast=100_000)
+    at.tell(f.CampaignDefined(campaign=changed(at.policy, ratio=4.0)))
+    at.let_pass(2)
+    assert len(at.dials) == 4
+
+
+def test_a_changed_mode_is_the_same_after_a_restore() -> None:
+    at = office(Mode.POWER, ratio=3.0)
+    at.tell(f.CampaignDefined(campaign=changed(at.policy, mode=Mode.PROGRESSIVE)))
+    twin = Floor.restore(at.floor.snapshot())
+    at.floor.crews.refresh()
+    assert type(twin.crews.of(CAMPAIGN).pacing) is type(at.floor.crews.of(CAMPAIGN).pacing)
+
+
+@pytest.mark.parametrize("mode", [Mode.POWER, Mode.PREDICTIVE])
+def test_who_may_abandon_nobody_gets_his_turn_beside_one_who_overdials(mode: Mode) -> None:
+    at = office(mode, ratio=3.0, forecast=100_000)
+    beside(at, budgets=())
+    nobody_answers(at, 600)
+    assert len(dials_of(at, AUTUMN)) >= 3
+    assert len(dials_of(at, CAMPAIGN)) > len(dials_of(at, AUTUMN))
+
+
+def test_two_who_wait_for_each_other_both_get_their_turn() -> None:
+    at = office(Mode.PROGRESSIVE, budgets=())
+    beside(at, budgets=())
+    nobody_answers(at, 600)
+    assert min(len(dials_of(at, CAMPAIGN)), len(dials_of(at, AUTUMN))) >= 3
+
+
+def test_an_expired_preview_gives_its_agent_to_who_waits() -> None:
+    at = Office(Mode.PREVIEW, preview_s=60.0)
+    at.leads = 1
+    at.ready(NAILED)
+    at.start()
+    caller = at.waiting("1")
+    at.let_pass(61)
+    assert caller.state() is not InteractionState.WAITING
+
+
+def test_a_pause_forgets_no_drop_of_its_seller() -> None:
+    budget = Budget(window=Window.RUN, cap=0.03, of_seller=True)
+    at = Office(Mode.POWER, forecast=260, ratio=10.0, seller="s", budgets=(budget,))
+    real, sums = at._store, (Tally(window=Window.RUN, of_seller=True, forecast=260),)
+
+    def reads(command: Any) -> None:
+        if isinstance(command, ReadBook):
+            at.tell(f.BookRead(campaign_id=command.campaign_id, at=at.now, tallies=sums))
+        else:
+            real(command)
+
+    at._store = reads  # type: ignore[method-assign]
+    at.ready(NAILED)
+    beside(at, mode=Mode.PROGRESSIVE)
+    at.settle()
+    at.start()
+    at.tell(f.CampaignPaused(campaign_id=CAMPAIGN))
+    at.let_pass(0.5)
+    at.tell(f.AgentPaused(agent_id=NAILED, reason="x"))
+    theirs = dials_of(at, AUTUMN)[-1]
+    at.answer(theirs)
+    at.tell(f.MessageStarted(attempt_id=theirs.attempt_id))
+    at.tell(f.LegEnded(leg=LegId(theirs.attempt_id)))
+    at.tell(f.CampaignStopped(campaign_id=AUTUMN))
+    for dial in at.dials:
+        at.tell(f.LegEnded(leg=LegId(dial.attempt_id), cause=19))
+    at.tell(f.AgentReadied(agent_id=NAILED))
+    before = len(at.dials)
+    at.tell(f.CampaignStarted(campaign_id=CAMPAIGN))
+    at.settle()
+    assert len(at.dials) - before == 2  # one for the free agent, one that may be abandoned: of two one was
+
+
+def test_a_traced_attempt_that_got_its_outcome_frees_its_line() -> None:
+    at = office()
+    at.answer().bridged()
+    blind_then_see_only_the_agent(at)
+    attempt_id = at.dials[0].attempt_id
+    at.tell(f.MachineDetected(attempt_id=attempt_id, by=NAILED))
+    at.tell(f.CampaignStopped(campaign_id=CAMPAIGN))
+    at.let_pass(1_000)
+    assert attempt_id not in at.floor.state.attempts
+
+
+def test_calls_keep_their_claim_when_the_mode_changes_while_they_ring() -> None:
+    at = office()
+    beside(at)
+    at.tell(f.CampaignDefined(campaign=changed(at.policy, mode=Mode.PREVIEW)))
+    at.let_pass(3)
+    assert not dials_of(at, AUTUMN)
+
+
+def test_a_removed_campaign_is_not_started_again() -> None:
+    at = office()
+    at.tell(f.CampaignRemoved(campaign_id=CAMPAIGN))
+    at.tell(f.CampaignStarted(campaign_id=CAMPAIGN))
+    at.let_pass(5)
+    assert len(at.dials) == 1
