@@ -98,7 +98,7 @@ def _apart(connection: Connection, wanted: Wanted) -> Intent | Refusal | Excepti
     try:
         with connection.begin_nested():
             return _answer(connection, wanted)
-    except Exception as failed:
+    except Exception as failed:  # whatever is wrong with this one, the others must be dialled
         if is_passing(failed) or is_damage(failed):
             raise
         log.exception("a dial is refused, as its campaign cannot be used", attempt_id=wanted.dial.attempt_id)

@@ -62,7 +62,7 @@ def test_a_decision_outlives_the_engine(callwright: Callwright, tmp_path: Path, 
 def test_saved_and_brought_back(callwright: Callwright, tmp_path: Path) -> None:
     file = str(tmp_path / "kept.db")
     assert callwright("db", "backup", file).code == 3
-    assert callwright("db", "upgrade", "--json").json == {"before": None, "revision": "0002"}
+    assert callwright("db", "upgrade", "--json").json == {"before": None, "revision": "0003"}
     assert "already" in callwright("db", "upgrade").out
     callwright("skill", "add", "sales")
     saved = callwright("db", "backup", file, "--json")
