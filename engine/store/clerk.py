@@ -42,7 +42,8 @@ TABLES_GROUP_S = 0.25
 BATCH = 500
 """Facts whose events go into one transaction: about 20 ms of database work."""
 RETRY_FIRST_S = 0.1
-RETRY_LAST_S = 5.0
+RETRY_LAST_S = 2.0
+"""No longer: campaigns dial again when the tables hold all that happened."""
 FACTS_LIMIT = 20_000
 EVENTS_LIMIT = 50_000
 PENDING_BYTES_LIMIT = 65_536
