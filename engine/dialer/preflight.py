@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
-from engine.dialer.clopper_pearson import largest_drops
 from engine.dialer.forecast import Conditions, needs, predictive, progressive
 from engine.dialer.law import HoursRule
 from engine.domain.campaign import LEGAL_RING_S, CampaignPolicy, Mode, Window
@@ -295,8 +294,6 @@ def _pace(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
             f"{policy.answer_rate:.0%} of the calls were believed to be answered, {seen:.0%} are",
             _set(policy, f"--answer-rate {seen:.2g}"),
         )
-    if policy.mode is Mode.PREDICTIVE:
-        yield from _forecast_of_answers(policy)
     hoped = forecast(policy, means)
     if hoped is None or policy.mode not in (Mode.PREDICTIVE, Mode.PROGRESSIVE, Mode.POWER):
         return
@@ -309,20 +306,6 @@ def _pace(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
         f" over progressive: {hoped.predictive:.0%} instead of {hoped.progressive:.0%} utilisation",
         _which(policy, points),
     )
-
-
-def _forecast_of_answers(policy: CampaignPolicy) -> Iterator[Finding]:
-    """A budget with too few answers in sight bears nothing: predictive is then progressive."""
-    for budget in policy.budgets:
-        if 0.0 < budget.cap < 1.0 and largest_drops(4 * policy.forecast_answers // 5, budget.cap) < 1:
-            first = next((n for n in range(1, 10**6) if largest_drops(n, budget.cap) >= 1), 10**6)
-            yield _advice(
-                "no-forecast",
-                f"until {first} people have answered, one abandoned call proves too much: till then at most one call"
-                " per free agent",
-                _set(policy, "--forecast-answers N") + " with the live answers that you expect over the whole run",
-            )
-            return
 
 
 def _which(policy: CampaignPolicy, points: float) -> str:

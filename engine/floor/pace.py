@@ -106,7 +106,7 @@ def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
     without = granted.figures.get("room", -taken) + taken
     for_them = left < granted.dials or (granted.dials < wanted and taken > 0 and without > 0)
     if for_them and not left:
-        rivals.leave_nothing(step, campaign)
+        rivals.starve(step, campaign)
     return Grant(dials=left, rule="rivals", figures=granted.figures) if for_them else granted
 
 

@@ -87,8 +87,8 @@ def left(step: Step, campaign: Campaign, wanted: int, rivals: list[Campaign]) ->
     return wanted
 
 
-def leave_nothing(step: Step, campaign: Campaign) -> None:
-    """The calls of others leave this campaign no agent to dial for."""
+def starve(step: Step, campaign: Campaign) -> None:
+    """Note that the calls of others leave this campaign no agent to dial for."""
     if not campaign.hungry_since or step.now - campaign.hungry_since >= PATIENCE + TURN:
         campaign.hungry_since = step.now
 

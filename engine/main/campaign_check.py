@@ -20,8 +20,6 @@ from engine.store.campaigns import CampaignTerms
 from engine.store.forecast import LEAST_ATTEMPTS, LEAST_WORKED_US
 
 _WEEKS: Final = {Window.ROLLING_30_DAYS: 30 / 7, Window.BLOCK_30_DAYS: 30 / 7, Window.CALENDAR_MONTH: 31 / 7}
-_TOLD_HERE: Final = "no-forecast"
-"""The pre-flight's finding that is told here, where schedule and ledger are known."""
 
 
 class Seen(NamedTuple):
@@ -34,9 +32,7 @@ class Seen(NamedTuple):
 
 def look(policy: CampaignPolicy, terms: CampaignTerms, means: Means, seen: Seen) -> tuple[Finding, ...]:
     """Everything worth saying about a campaign, errors first."""
-    usual = preflight.look(policy, means)
-    found = [each for each in usual if each.code != _TOLD_HERE]
-    found += [*_hours(policy, terms), *_too_much_hoped(policy, terms, means, seen)]
+    found = [*preflight.look(policy, means), *_hours(policy, terms), *_too_much_hoped(policy, terms, means, seen)]
     if policy.mode is Mode.PREDICTIVE:
         found += _budget_now(policy, terms, seen)
     found += [*_nobody_answers(policy, seen), *_basis(policy, means, seen)]

@@ -193,8 +193,8 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     _check_range(terms.max_attempts, 1, 100, f"{where}.max_attempts")
     _check_range(len(terms.schedule), 0, MOST_SPANS, f"{where}.schedule")
     for span in terms.schedule:
-        _check_range(span.start, 0, 24 * 60, f"{where}.schedule")
-        _check_range(span.end, 0, 24 * 60, f"{where}.schedule")
+        _check_range(span.start, 0, DAY_MIN, f"{where}.schedule")
+        _check_range(span.end, 0, DAY_MIN, f"{where}.schedule")
         if not _are_days(span.weekdays):
             raise ConfigError(
                 f"{list(span.weekdays)[:LISTED]} are no days", where=f"{where}.schedule", mend="Use 0 (Monday) to 6."

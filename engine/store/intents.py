@@ -183,7 +183,7 @@ def _earlier(connection: Connection, lookup: bytes, campaign: Standing, now: int
         select(_ATTEMPT.c.intent_us, _ATTEMPT.c.answered_us, _ATTEMPT.c.outcome)
         .where(_ATTEMPT.c.lookup == lookup, _ATTEMPT.c.intent_us > since, rang)
         .order_by(_ATTEMPT.c.intent_us.desc())
-        .limit(max(DIALS_TOLD, *(cap.limit for cap in rules.caps)))
+        .limit(max([DIALS_TOLD, *(cap.limit for cap in rules.caps)]))
     )
     return connection.execute(dials).all()
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Generator
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Generator
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -142,7 +142,7 @@ def _days(name: str, tuned: _Tuned, index: int, seeds: int) -> Generator[list[Ta
     return [known[task] for task in tasks]
 
 
-def drive(search: Search[T], run: Any) -> T:
+def drive(search: Search[T], run: Callable[[list[Task]], Runs]) -> T:
     """Give a search what it wants, by `run(tasks) -> results`, until it is over; its result."""
     try:
         wanted = next(search)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -257,9 +257,3 @@ def _decision_times() -> list[float]:
     floor = Floor(make_pacing=lambda policy, learnt: Timed(make_pacing(policy, learnt)))
     World(floor, world, seed=1, mode=Mode.PREDICTIVE, governed=True).play()
     return took[len(took) // 2 :]
-
-
-def describe(report: Report) -> dict[str, Any]:
-    """The rows of a report, for a table."""
-    rows: dict[str, Any] = report.details["scenarios"]
-    return rows

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 
 from engine.dialer.law import CapRule, HoursRule, IntervalRule, Rules
 from engine.domain.attempt import Outcome
-from engine.domain.campaign import AttemptId, Budget, CampaignId, CampaignState, Tally, Window
+from engine.domain.campaign import AttemptId, Budget, CampaignId, CampaignState, ClaimedLead, Tally, Window
 from engine.domain.events import CampaignMoved, PersonOptedOut, TrunkMoved
 from engine.domain.flow import OpenSpan
 from engine.errors import ConfigError, NotFound, StoreUnavailable
@@ -89,8 +89,9 @@ async def test_hours_are_asked_again_when_dialling(desk: Desk) -> None:
     assert await desk.ledger.open_intents() == ()
 
 
-async def test_a_number_is_dialled_three_times_a_day_at_most(desk: Desk) -> None:
-    await desk.definitions.campaigns.set_terms(SPRING, CampaignTerms(retry_s={"busy": 1.0}, rules=Rules(intervals=())))
+async def three_busy_dials(desk: Desk, terms: CampaignTerms) -> tuple[ClaimedLead, int]:
+    """One number, dialled and busy three times; its lead, and when it may be dialled again by its campaign."""
+    await desk.definitions.campaigns.set_terms(SPRING, terms)
     await desk.load(new_york(1))
     now = NOON
     for _ in range(3):
@@ -98,11 +99,21 @@ async def test_a_number_is_dialled_three_times_a_day_at_most(desk: Desk) -> None
         assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
         await desk.end(lead, Outcome.BUSY, now + MINUTE)
         now += 2 * MINUTE
+    return lead, now
+
+
+async def test_a_number_is_dialled_three_times_a_day_at_most(desk: Desk) -> None:
+    _, now = await three_busy_dials(desk, CampaignTerms(retry_s={"busy": 1.0}, rules=Rules(intervals=())))
     refused = await desk.ledger.intend(dial(await desk.claim_one(now)), now)
     assert isinstance(refused, Refusal)
     assert (refused.rule, refused.until) == ("daily-cap", NOON + DAY)
     assert (await desk.leads.claim(SPRING, 1, NOON + DAY - 1)).leads == ()
     assert isinstance(await desk.ledger.intend(dial(await desk.claim_one(NOON + DAY)), NOON + DAY), Intent)
+
+
+async def test_a_number_without_caps_and_intervals_is_dialled_as_often_as_asked(desk: Desk) -> None:
+    _, now = await three_busy_dials(desk, CampaignTerms(retry_s={"busy": 1.0}, rules=Rules(caps=(), intervals=())))
+    assert isinstance(await desk.ledger.intend(dial(await desk.claim_one(now)), now), Intent)
 
 
 async def test_who_opts_out_between_claim_and_dial_is_not_called(desk: Desk) -> None:
@@ -249,14 +260,7 @@ async def test_one_dial_that_rings_forgives_those_that_did_not(desk: Desk) -> No
 
 
 async def test_the_cap_outlasts_the_person_s_erasure(desk: Desk) -> None:
-    await desk.definitions.campaigns.set_terms(SPRING, CampaignTerms(retry_s={"busy": 1.0}, rules=Rules(intervals=())))
-    await desk.load(new_york(1))
-    now = NOON
-    for _ in range(3):
-        lead = await desk.claim_one(now)
-        assert isinstance(await desk.ledger.intend(dial(lead), now), Intent)
-        await desk.end(lead, Outcome.BUSY, now)
-        now += MINUTE
+    lead, now = await three_busy_dials(desk, CampaignTerms(retry_s={"busy": 1.0}, rules=Rules(intervals=())))
     await desk.vault.erase(lead.number)
     again = await desk.load(new_york(1), now=now)
     assert again.accepted == 1, "nobody knows him any more"

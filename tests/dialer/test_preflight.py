@@ -115,11 +115,6 @@ def test_one_unlimited_trunk_is_enough() -> None:
     assert "lines" in codes(with_(SOUND, lines=5), with_(MEANS, trunks=trunks))
 
 
-def test_without_a_forecast_of_answers_it_begins_as_progressive() -> None:
-    [said] = [each for each in look(with_(SOUND, forecast_answers=0), MEANS) if each.code == "no-forecast"]
-    assert "until 157 people have answered" in said.what
-
-
 def test_small_teams_are_told_what_predictive_gains() -> None:
     four = with_(MEANS, signed_in=4)
     [gain] = [each for each in look(SOUND, four) if each.code == "gain"]
