@@ -49,7 +49,7 @@ test: setup-test
 	@echo "Lint ..." && $(BIN)/ruff check --quiet .
 	@echo "Types ..." && $(BIN)/mypy
 	@echo "Imports ..." && $(BIN)/lint-imports >/dev/null || { $(BIN)/lint-imports; exit 1; }
-	@FULL=$(FULL) $(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+	@FULL=$(FULL) $(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 bench: setup-test
 	@$(BIN)/callwright bench $(ARGS)

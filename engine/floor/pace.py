@@ -78,6 +78,8 @@ def _dial_granted(step: Step, campaign: Campaign, sight: Sight, proposal: Propos
     """Dial what the governor grants of a proposal, as far as leads and lines go."""
     granted = _grant(step, campaign, sight, proposal.dials)
     dialled = _dial_up_to(step, campaign, granted.dials)
+    if not granted.dials and granted.rule == "rivals":
+        _take_turn(step, campaign)
     rule = granted.rule
     if dialled < granted.dials or (not rule and dialled >= sight.lines):
         rule = _shortage(campaign)
@@ -96,7 +98,7 @@ def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
         wanted,
         budgets=campaign.policy.budgets,
         book=campaign.book,
-        in_flight=len(campaign.ringing),
+        in_flight=rivals.in_flight(campaign),
         free=sight.free - taken,
         waiting=sight.waiting,
         now=step.now,
@@ -108,6 +110,18 @@ def _grant(step: Step, campaign: Campaign, sight: Sight, wanted: int) -> Grant:
     if for_them and not left:
         rivals.starve(step, campaign)
     return Grant(dials=left, rule="rivals", figures=granted.figures) if for_them else granted
+
+
+def _take_turn(step: Step, campaign: Campaign) -> None:
+    """Where the calls of others leave it nobody for long: one call, with an agent kept for it as after a preview."""
+    agent = rivals.next_in_turn(step, campaign, rivals.others(step, campaign))
+    lead = stock.first(step, campaign) if agent is not None else None
+    if agent is None or lead is None or not _may_dial_for(step, campaign, 1):
+        return
+    if _place(step, campaign, lead, agent.profile.id):
+        campaign.stock.pop(0)
+        campaign.turn = lead.attempt_id
+        previews.keep(agent, campaign, lead)
 
 
 def _room_of_trunks(step: Step, campaign: Campaign) -> int:
@@ -199,18 +213,16 @@ def _dial_previewed(step: Step, campaign: Campaign) -> None:
     agents = previews.wanted(step, campaign)
     if not agents:
         return
-    granted = governor.grant(
-        len(agents),
-        budgets=campaign.policy.budgets,
-        book=campaign.book,
-        in_flight=0,
-        free=len(agents),
-        waiting=0,
-        now=step.now,
-    )
-    for agent in agents[: granted.dials]:
+    for agent in agents[: _may_dial_for(step, campaign, len(agents))]:
         if agent.preview is not None and _place(step, campaign, agent.preview.lead, agent.profile.id):
             previews.dialled(agent)
+
+
+def _may_dial_for(step: Step, campaign: Campaign, agents: int) -> int:
+    """How many calls the governor grants that each have their agent."""
+    budgets, book = campaign.policy.budgets, campaign.book
+    granted = governor.grant(agents, budgets=budgets, book=book, in_flight=0, free=agents, waiting=0, now=step.now)
+    return granted.dials
 
 
 def _tell(step: Step, campaign: Campaign, reason: str, rule: str, figures: dict[str, float]) -> None:

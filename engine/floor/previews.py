@@ -95,6 +95,11 @@ def wanted(step: Step, campaign: Campaign) -> list[Agent]:
     return found
 
 
+def keep(agent: Agent, campaign: Campaign, lead: ClaimedLead) -> None:
+    """Keep a free agent for a lead that is dialled for him, and that he was not asked about."""
+    agent.preview = Preview(campaign_id=campaign.policy.id, lead=lead, wanted=True, dialled=True)
+
+
 def dialled(agent: Agent) -> None:
     """It is being dialled for him."""
     if agent.preview is not None:

@@ -12,15 +12,15 @@ from engine.domain.campaign import CampaignState, Mode
 from engine.domain.interaction import InteractionState
 from engine.domain.values import SECOND, AgentId
 from engine.floor.called import interaction_id
-from engine.floor.state import Campaign
+from engine.floor.state import Agent, Campaign
 from engine.floor.step import Step
 
 USUAL_RING_S = 11.0
 """From dialling to an answer, where nothing better is known."""
-PATIENCE = 120 * SECOND
-"""So long the calls of others may leave a campaign nobody to dial for; then they hold back until it has dialled."""
+PATIENCE = 30 * SECOND
+"""So long the calls of others may leave a campaign nobody to dial for; then an agent is kept for one call of it."""
 TURN = 60 * SECOND
-"""And no longer than this: it may have no lead, or no line."""
+"""So long others leave it one agent more than their calls may need, and no longer: it may have no lead, or no line."""
 _AGENT_AT_HAND = frozenset({Mode.AGENTLESS, Mode.PREVIEW})
 """Their calls need no free agent: they have a message, or the one who looked at the lead."""
 
@@ -38,8 +38,13 @@ def claims(step: Step, campaign: Campaign) -> int:
         calls = (step.state.attempts[each] for each in campaign.ringing)
         ringing = sum(1 for each in calls if not each.agentless and each.agent_id is None)
     else:
-        ringing = len(campaign.ringing)
+        ringing = in_flight(campaign)
     return ringing + waiting(step, campaign)
+
+
+def in_flight(campaign: Campaign) -> int:
+    """How many of its calls ring without an agent who is kept for them."""
+    return len(campaign.ringing) - (campaign.turn in campaign.ringing)
 
 
 def waiting(step: Step, campaign: Campaign) -> int:
@@ -70,13 +75,13 @@ def shared(step: Step, campaign: Campaign, rivals: list[Campaign]) -> set[AgentI
 def left(step: Step, campaign: Campaign, wanted: int, rivals: list[Campaign]) -> int:
     """How many of `wanted` calls no rival would have to pay for with more drops than its budgets bear.
 
-    And none that would take the last free agent from one that has waited `PATIENCE` for an agent to dial for.
+    And none that would take the last agent from a campaign whose turn it is.
     """
     if len(step.state.campaigns) == 1:
         return wanted
     own, claimed = free(step, campaign), claims(step, campaign)
     if any(_waits_longer(step, each, campaign) for each in _beside(step, campaign)):
-        wanted = min(wanted, max(0, len(own) - claimed - 1))
+        wanted = min(wanted, max(0, len(own) + _spare(step, campaign) - claimed - 1))
     for rival in rivals:
         his = free(step, rival)
         others = taken(step, rival, [each for each in rivals if each is not rival])
@@ -91,6 +96,18 @@ def starve(step: Step, campaign: Campaign) -> None:
     """Note that the calls of others leave this campaign no agent to dial for."""
     if not campaign.hungry_since or step.now - campaign.hungry_since >= PATIENCE + TURN:
         campaign.hungry_since = step.now
+
+
+def next_in_turn(step: Step, campaign: Campaign, rivals: list[Campaign]) -> Agent | None:
+    """The agent to be kept for one call of a campaign that has waited for `PATIENCE`; None while it is not its turn.
+
+    One call at a time, and only if the rivals bear that he is gone.
+    """
+    waits = campaign.hungry_since and step.now - campaign.hungry_since >= PATIENCE
+    if not waits or campaign.turn in campaign.ringing or not left(step, campaign, 1, rivals):
+        return None
+    agents = (step.state.agents[each] for each in free(step, campaign))
+    return min(agents, key=lambda each: (each.idle_since, each.profile.id), default=None)
 
 
 def answers_per_s(step: Step, campaign: Campaign) -> float:

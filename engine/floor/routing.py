@@ -77,6 +77,13 @@ def _offer(step: Step, interaction: Interaction, agent: Agent, considered: int) 
     offers.make(step, interaction, agent, considered)
 
 
+def _not_at_hand(agent: Agent) -> str:
+    """Why somebody who is available cannot take a call."""
+    if not agent.reachable:
+        return "phone not reachable"
+    return "kept for a lead" if agent.preview is not None else "leg not in its idle loop"
+
+
 def trace(step: Step, interaction: Interaction) -> matching.Decision:
     """Who was considered for this interaction, with what score, and why each other agent was refused."""
     queue = step.state.queues[interaction.queue_id] if interaction.queue_id else None
@@ -88,6 +95,6 @@ def trace(step: Step, interaction: Interaction) -> matching.Decision:
         free_since = agent.idle_since if agent.can_take() else None
         reason = agent.reason
         if agent.state is AgentState.AVAILABLE and free_since is None:
-            reason = "phone not reachable" if not agent.reachable else "leg not in its idle loop"
+            reason = _not_at_hand(agent)
         everyone.append((agent.profile, agent.state, free_since, reason))
     return matching.trace(waiting_of(interaction), queue, everyone, step.now)

@@ -193,6 +193,8 @@ class Campaign(msgspec.Struct, kw_only=True, omit_defaults=True):
     """When it last dialled: of several whose agents are the same, the one that waited longest decides first."""
     hungry_since: int = 0
     """Since when the calls of others have left it no agent to dial for; 0 since it dialled."""
+    turn: AttemptId | None = None
+    """Its last call that an agent was kept for, because it had waited so long."""
     told_at: int = 0
     told: str = ""
 

@@ -272,6 +272,17 @@ def test_who_may_abandon_nobody_gets_his_turn_beside_one_who_overdials(mode: Mod
     assert len(dials_of(at, CAMPAIGN)) > len(dials_of(at, AUTUMN))
 
 
+def test_whom_a_turn_reaches_gets_the_agent_who_was_kept_for_him() -> None:
+    at = office(Mode.POWER, ratio=3.0, forecast=100_000)
+    beside(at, budgets=())
+    nobody_answers(at, 40)
+    [theirs] = dials_of(at, AUTUMN)
+    for dial in dials_of(at, CAMPAIGN)[-2:]:
+        at.tell(f.AttemptAnswered(attempt_id=dial.attempt_id))
+    assert not at.commands(Bridge), "the only agent is kept"
+    assert at.answer(theirs).leg == at.last(Bridge).leg
+
+
 def test_two_who_wait_for_each_other_both_get_their_turn() -> None:
     at = office(Mode.PROGRESSIVE, budgets=())
     beside(at, budgets=())
