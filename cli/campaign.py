@@ -115,8 +115,11 @@ def _warn_of_hours(campaign: Record) -> None:
 
 @app.command("remove", epilog=examples("callwright campaign remove autumn --yes"))
 def remove(id_: Id, yes: Yes = False, as_json: Json = False) -> None:
-    """Remove a stopped campaign with its leads. Its attempts stay in the ledger."""
-    if not yes and sys.stdin.isatty():
+    """Remove a stopped campaign with its leads. Asks first. Its attempts stay in the ledger."""
+    if not yes:
+        if not sys.stdin.isatty():
+            what = f"this removes campaign {id_} with all its leads"
+            raise UsageError(what, where="campaign remove", mend="say --yes if it is meant")
         typer.confirm(f"Remove campaign {id_} and all its leads?", abort=True, err=True)
     at_desk(lambda desk: desk.delete("campaigns", id_), writing=True)
     done(f"Removed campaign {id_}.", {"removed": id_}, as_json=as_json)

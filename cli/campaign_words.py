@@ -7,14 +7,16 @@ from typing import Any, Final
 
 from cli.output import Record, words
 
+_AGAIN: Final = "calls again after "
 _UNITS: Final = ((86_400, "days"), (3_600, "h"), (60, "min"))
 
 
 def changed(before: Record, after: Record) -> list[str]:
     """What is different now, a line for each thing: `ring time: 25 s → 30 s`."""
     old, new = dict(terms(before)), dict(terms(after))
+    longer = _outlasted(after)
     return [
-        f"{title}: {old.get(title, 'none')} → {new.get(title, 'none')}"
+        f"{title}: {old.get(title, 'none')} → {new.get(title, 'none')}{longer.get(title, '')}"
         for title in dict.fromkeys((*new, *old))
         if old.get(title) != new.get(title)
     ]
@@ -34,7 +36,7 @@ def terms(campaign: Record) -> Iterator[tuple[str, str]]:
     for rule in rules["after_abandoned"]:
         yield _titled("after an abandoned call", rule, ""), duration(rule["seconds"])
     for outcome, seconds in retries(campaign).items():
-        yield f"calls again after {outcome}", duration(seconds) if seconds else "never"
+        yield _AGAIN + outcome, duration(seconds) if seconds else "never"
 
 
 def described(campaign: Record) -> list[tuple[str, str]]:
@@ -131,8 +133,20 @@ def _one_number(rules: Record) -> str:
     return ", ".join(told) or "as often as wanted"
 
 
+def _least(campaign: Record) -> float:
+    """Seconds that must pass between two dials of one number, whatever the first came to."""
+    return max((rule["seconds"] for rule in campaign["rules"]["intervals"]), default=0.0)
+
+
+def _outlasted(campaign: Record) -> dict[str, str]:
+    """The delays that change nothing, as the interval is longer, each with words that say so."""
+    least = _least(campaign)
+    told = f" (in effect {duration(least)}, by --interval-s)"
+    return {_AGAIN + outcome: told for outcome, seconds in retries(campaign).items() if 0 < seconds < least}
+
+
 def _one_lead(campaign: Record) -> str:
-    least = max((rule["seconds"] for rule in campaign["rules"]["intervals"]), default=0.0)  # holds for every number
+    least = _least(campaign)
     again = ", ".join(f"{outcome} {duration(max(each, least))}" for outcome, each in retries(campaign).items() if each)
     return f"at most {campaign['max_attempts']} dials; again after {again}; every other outcome ends it"
 

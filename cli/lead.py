@@ -112,8 +112,8 @@ def show(
         emit(lead)
         return
     history = lead.pop("history")
-    show_record(lead)
     timezone = settings().site.timezone
+    show_record(lead | {"next": local(lead["next"], timezone)})
     typer.echo("")
     show_table(
         (

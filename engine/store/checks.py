@@ -177,8 +177,9 @@ def check_campaign(campaign: CampaignPolicy) -> None:
         _check_range(campaign.wrap_up_s, 0, 3_600, f"{where}.wrap_up_s")
     _check_range(len(campaign.budgets), 0, MOST_BUDGETS, f"{where}.budgets")
     for budget in campaign.budgets:
-        if budget.cap != 0:
-            _check_range(budget.cap, LEAST_CAP, 1, f"{where}.budgets")
+        if not (budget.cap == 0 or LEAST_CAP <= budget.cap <= 1):  # so written, it also refuses what is no number
+            mend = f"It is a share: 0.03 for 3 %. Use {LEAST_CAP:g} to 1, or 0 for nobody."
+            raise ConfigError(f"the cap {budget.cap:g} cannot be used", where=f"{where}.budgets", mend=mend)
 
 
 def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
@@ -202,7 +203,7 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     if fault := rule_fault(terms.rules):
         raise ConfigError(fault.what, where=f"{where}.rules.{fault.rule_id}", mend=fault.mend)
     for outcome, seconds in terms.retry_s.items():
-        check_known("outcome", outcome, [each.value for each in Outcome], f"{where}.retry_s")
+        check_known("outcome", outcome, [each.value for each in Outcome], f"{where}.retry_s", "Use one that is known.")
         _check_range(seconds, 0, LONGEST_RULE_S, f"{where}.retry_s")
 
 

@@ -102,7 +102,11 @@ class DoNotCallList:
             return gone
 
         if not await self._database.write(work):
-            raise NotFound("this number is not on the list", where="do-not-call", mend="See the list.")
+            raise NotFound(
+                "this number is not on the list",
+                where="do-not-call",
+                mend="`callwright dnc check NUMBER` tells whether one is.",
+            )
 
     async def check(self, number: str, *, region: str = "") -> Unwanted | None:
         """Return a number's entry, or None.

@@ -8,6 +8,7 @@ there already changes nothing.
 from __future__ import annotations
 
 import asyncio
+import csv
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -82,7 +83,7 @@ def _open(path: Path, column: str) -> _Lines:
     numbered = iter(enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1))
     first = next(numbered, (1, ""))
     separator = max(SEPARATORS, key=first[1].count)
-    names = [name.strip().strip('"') for name in first[1].rstrip("\r\n").split(separator)]
+    names = _cells(first[1], separator)
     if column or any(name.lower() in FIELDS["number"] for name in names):
         try:
             found = find_columns(names, {"number": column} if column else {}, where=path.name)
@@ -106,9 +107,23 @@ def _judged(lines: _Lines, region: str) -> Iterator[str | BadLine]:
     for number, text in lines.numbered:
         if not text.strip():
             continue
-        cells = text.rstrip("\r\n").split(lines.separator)
-        raw = cells[lines.place].strip().strip('"') if lines.place < len(cells) else ""
+        cells = _cells(text, lines.separator)
+        raw = cells[lines.place] if lines.place < len(cells) else ""
         try:
             yield read_number(raw, region, assigned_only=False).e164
         except Undialable as wrong:
             yield BadLine(number, wrong.reason, sum(char.isdigit() for char in raw))
+
+
+def _cells(text: str, separator: str) -> list[str]:
+    """The cells of one line: a quoted one may hold the separator.
+
+    Lines are read one by one, so that a quote which nobody closes costs the list no number below it; in its own line it
+    is taken for a letter.
+    """
+    line = text.rstrip("\r\n")
+    try:
+        cells = next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        cells = line.split(separator)
+    return [cell.strip().strip('"') for cell in cells]

@@ -72,7 +72,9 @@ def test_a_campaign_is_defined_changed_and_removed(office: Callwright) -> None:
     assert office("campaign", "set", "autumn", "--ring-s", "30").out == "Campaign autumn: nothing is different.\n"
     keys.check("campaign-list", office("campaign", "list", "--json").json)
     assert "autumn" in office("campaign", "list").out
-    assert office("campaign", "remove", "autumn", "--json").json == {"removed": "autumn"}
+    refused = office("campaign", "remove", "autumn", "--json")
+    assert (refused.code, "say --yes" in refused.error["mend"]) == (2, True)
+    assert office("campaign", "remove", "autumn", "--yes", "--json").json == {"removed": "autumn"}
     assert office("campaign", "show", "autumn").code == 3
 
 

@@ -193,6 +193,18 @@ def test_a_file_of_numbers(filled: Callwright, tmp_path: Path) -> None:
     assert filled("dnc", "import", str(tmp_path / "none")).code == 3
 
 
+def test_a_file_of_numbers_with_quotes(filled: Callwright, tmp_path: Path) -> None:
+    """No number is lost to its row's quotes: each would be called."""
+    file = tmp_path / "stop.csv"
+    file.write_text(
+        'who;Phone;note\n"Smith; Ann";+442079460121;"said ""no"""\n"Zoe;+442079460122;\nOld "Bob";+442079460123;x\n',
+        encoding="utf-8",
+    )
+    found = filled("dnc", "import", str(file), "--json").json
+    assert (found["added"], found["rejected"]) == (3, 0)
+    assert filled("dnc", "check", "+442079460121", "--json").json["listed"] is True
+
+
 def test_a_file_of_numbers_in_utf_16(filled: Callwright, tmp_path: Path) -> None:
     file = tmp_path / "stop.csv"
     file.write_bytes("who;Phone\nJürgen;+442079460121\n".encode("utf-16"))

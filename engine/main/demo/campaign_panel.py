@@ -32,14 +32,19 @@ ABREAST = 3
 """So many agents stand in one line."""
 
 
-def panel(state: FloorState, outreach: Outreach) -> Panel:
-    """The campaign at this moment; figures that come from the ledger are some seconds old."""
+def panel(state: FloorState, outreach: Outreach, *, names: bool = True) -> Panel:
+    """The campaign at this moment, without the agents' `names` on a low terminal.
+
+    Figures that come from the ledger are some seconds old.
+    """
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.add_column(style="dim", no_wrap=True, width=14)
     grid.add_column(ratio=1)
     campaign = state.campaigns.get(company.OUTREACH)
     if campaign is not None:
         for title, text in _rows(state, campaign, outreach.report):
+            if isinstance(text, Table) and not names:
+                continue
             grid.add_row(title, text)
     name = campaign.policy.name if campaign is not None else "Outreach"
     mode = f"{campaign.policy.mode}, {campaign.state}" if campaign is not None else "not defined yet"

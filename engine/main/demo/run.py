@@ -204,8 +204,11 @@ class Demo:
                 agent.can_take() for agent in engine.floor.state.agents.values()
             )
             if asyncio.get_running_loop().time() > deadline:
-                states = {a.profile.id: f"{a.state} {a.reason}" for a in engine.floor.state.agents.values()}
-                raise CallwrightError(f"the agents could not sign in: {states}", mend="see the log in var/")
+                out = [agent.profile.id for agent in engine.floor.state.agents.values() if not agent.can_take()]
+                raise CallwrightError(
+                    f"{len(out)} of the {len(self.agents)} agents could not sign in: {', '.join(out)}",
+                    mend="is the machine busy with other things? Then try again later; else see the log in var/",
+                )
 
     async def _verify(self, console: LiveConsole) -> None:
         report = await console.verify()

@@ -36,7 +36,21 @@ _PHASE_COLOUR = {"in-flow": "blue", "waiting": "yellow", "offered": "yellow", "t
 
 CALLS, FEW_CALLS = 6, 2
 """So many of the latest callers are shown, fewer on a low terminal: with all of them the picture has `LINES` lines."""
-LINES = 28
+LINES, NAMES = 28, 2
+"""`NAMES` of the lines hold the names of the campaign's agents."""
+BROAD, WRAPPED = 112, 4
+"""On less than `BROAD` columns the campaign's words take up to `WRAPPED` lines more."""
+
+
+def room(width: int, height: int) -> tuple[int, bool]:
+    """How many callers fit on a terminal, and whether the names of the campaign's agents do.
+
+    Names go first, then all callers: the reason for the pace stands last and must not be cut off.
+    """
+    calls = CALLS + height - 1 - LINES - (WRAPPED if width < BROAD else 0)
+    if calls >= FEW_CALLS:
+        return min(CALLS, calls), True
+    return (min(CALLS, calls + NAMES) if calls + NAMES >= FEW_CALLS else 0), False
 
 
 class Screen:
@@ -95,8 +109,10 @@ class Screen:
             else ""
         )
         foot = Text(f"{following}{self._engine.loop.handled} facts · Asterisk {version}", style="dim")
-        campaign = campaign_panel.panel(self._engine.floor.state, self._outreach)
-        parts = Group(self._queues(), self._agents(), self._calls(), campaign, foot)
+        calls, names = room(self._console.width, self._console.height) if self._live is not None else (CALLS, True)
+        campaign = campaign_panel.panel(self._engine.floor.state, self._outreach, names=names)
+        callers = [self._calls(calls)] if calls else []
+        parts = Group(self._queues(), self._agents(), *callers, campaign, foot)
         return Panel(parts, title=f"Callwright demo — {title}")
 
     def _queues(self) -> Table:
@@ -128,17 +144,11 @@ class Screen:
             )
         return table
 
-    def _room(self) -> int:
-        """How many callers fit on this terminal."""
-        if self._live is None:
-            return CALLS
-        return max(FEW_CALLS, min(CALLS, self._console.height - (LINES - CALLS) - 1))
-
-    def _calls(self) -> Table:
+    def _calls(self, most: int) -> Table:
         table = Table("Call", "where", "queue", "with", "for", expand=True, box=None)
         state = self._engine.floor.state
         callers = [each for each in state.interactions.values() if each.attempt_id is None]
-        for interaction in callers[-self._room() :]:
+        for interaction in callers[-most:]:
             agent = state.agents.get(interaction.agent_id) if interaction.agent_id else None
             table.add_row(
                 f"…{interaction.id[-6:]}",
