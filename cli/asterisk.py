@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.output import Record, emit, say, screen
-from cli.shell import Json, Yes, examples, group, settings
+from cli.shell import Json, Yes, confirm, examples, group, settings
 from engine.errors import Conflict
 
 if TYPE_CHECKING:
@@ -93,8 +92,8 @@ def remove(yes: Yes = False, reload: Reload = True, as_json: Json = False) -> No
     from cli.installation import Installation
 
     folder = settings().asterisk.config
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Remove Callwright's files from {folder}?", abort=True, err=True)
+    what = f"this removes Callwright's files from {folder}"
+    confirm(f"Remove Callwright's files from {folder}?", what, "asterisk remove", yes=yes)
     changes = Installation(folder).remove()
     reloaded = reload and bool(changes) and _reload()
     _show(changes, {"applied": True, "reloaded": reloaded}, as_json=as_json)

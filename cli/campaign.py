@@ -16,7 +16,7 @@ from cli.client import Engine, NoEngine, ask, calling, is_served, no_engine
 from cli.desk import at_desk, wanted
 from cli.interaction import From, To
 from cli.output import Column, Record, done, emit, emit_list, local, percent, say, screen, show, show_table, words
-from cli.shell import Json, Yes, examples, group, settings, unpacked
+from cli.shell import Json, Yes, confirm, examples, group, settings, unpacked
 from engine.errors import CallwrightError, Conflict, UsageError
 
 if TYPE_CHECKING:
@@ -116,11 +116,8 @@ def _warn_of_hours(campaign: Record) -> None:
 @app.command("remove", epilog=examples("callwright campaign remove autumn --yes"))
 def remove(id_: Id, yes: Yes = False, as_json: Json = False) -> None:
     """Remove a stopped campaign with its leads. Asks first. Its attempts stay in the ledger."""
-    if not yes:
-        if not sys.stdin.isatty():
-            what = f"this removes campaign {id_} with all its leads"
-            raise UsageError(what, where="campaign remove", mend="say --yes if it is meant")
-        typer.confirm(f"Remove campaign {id_} and all its leads?", abort=True, err=True)
+    what = f"this removes campaign {id_} with all its leads"
+    confirm(f"Remove campaign {id_} and all its leads?", what, "campaign remove", yes=yes)
     at_desk(lambda desk: desk.delete("campaigns", id_), writing=True)
     done(f"Removed campaign {id_}.", {"removed": id_}, as_json=as_json)
 

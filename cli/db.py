@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,7 @@ import typer
 from cli.client import ask
 from cli.office import refuse_beside_an_engine, sqlite_file
 from cli.output import done, say
-from cli.shell import Json, Yes, examples, group, settings
-from engine.errors import UsageError
+from cli.shell import Json, Yes, confirm, examples, group, settings
 
 app = group("The database: make it, save it, bring it back.")
 
@@ -64,10 +62,7 @@ def restore(
 
     known = settings()
     refuse_beside_an_engine(known)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise UsageError("this replaces the whole database", where="db restore", mend="say --yes if it is meant")
-        typer.confirm("Replace everything in the database?", abort=True, err=True)
+    confirm("Replace everything in the database?", "this replaces the whole database", "db restore", yes=yes)
     target = sqlite_file(known.database_url)
     if target is not None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,7 @@ import typer
 from cli.desk import at_desk
 from cli.lists import Region, check_readable, told_reasons
 from cli.output import Record, done, emit, local
-from cli.shell import Json, Yes, examples, group, settings
-from engine.errors import UsageError
+from cli.shell import Json, Yes, confirm, examples, group, settings
 
 app = group("The own do-not-call list: numbers that nobody here may call, whatever the campaign.")
 
@@ -33,11 +31,9 @@ def add(number: Number, region: Region = "", as_json: Json = False) -> None:
 )
 def remove(number: Number, region: Region = "", yes: Yes = False, as_json: Json = False) -> None:
     """Take a number off the list: it may be called again, also leads that ended because of it. Asks first."""
-    if not yes:
-        if not sys.stdin.isatty():
-            what = f"this lets {number} be called again, which its owner may have forbidden"
-            raise UsageError(what, where="dnc remove", mend="say --yes if it is meant")
-        typer.confirm(f"Take {number} off the do-not-call list, so that it is called again?", abort=True, err=True)
+    what = f"this lets {number} be called again, which its owner may have forbidden"
+    question = f"Take {number} off the do-not-call list, so that it is called again?"
+    confirm(question, what, "dnc remove", yes=yes)
     where = region or settings().site.region
     entry = at_desk(lambda desk: desk.delete("do-not-call", number, region=where), writing=True)
     done(f"{number} is off the do-not-call list.", entry, as_json=as_json)

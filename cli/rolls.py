@@ -11,7 +11,7 @@ from typer.models import ArgumentInfo
 
 from cli.office import Noun, Office, at_office
 from cli.output import Column, Record, done, emit, emit_list, show_record, show_table, words
-from cli.shell import Json, Yes, examples
+from cli.shell import Json, Yes, confirm, examples
 from engine.errors import CallwrightError, Conflict, UsageError
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def add_common(
 
     @of("remove", removal, f" {example} --yes")
     def remove(id_: Annotated[str, argument], yes: Yes = False, as_json: Json = False) -> None:
-        if not yes and sys.stdin.isatty():
-            typer.confirm(f"Remove {noun} {id_}?", abort=True, err=True)
+        confirm(f"Remove {noun} {id_}?", f"this removes {noun} {id_}", f"{noun} remove", yes=yes)
         at_office(lambda office: office.remove(noun, id_), writing=True)
         done(f"Removed {noun} {id_}.", {"removed": id_}, as_json=as_json)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_type_hint
 import typer
 from typer.core import TyperGroup
 
-from engine.errors import CallwrightError
+from engine.errors import CallwrightError, UsageError
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -66,6 +66,19 @@ def quiet() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def confirm(question: str, what: str, command: str, *, yes: bool) -> None:
+    """Ask before something is lost, unless `yes` says so already. `what` is said where nobody can be asked.
+
+    Raises:
+        UsageError: there is no terminal to ask at.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(what, where=command, mend="say --yes if it is meant")
+    typer.confirm(question, abort=True, err=True)
 
 
 def group(says: str, *, epilog: str | None = None, completion: bool = False) -> typer.Typer:

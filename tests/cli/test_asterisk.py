@@ -113,7 +113,7 @@ def test_a_whole_life(callwright: Callwright, etc: Path, tmp_path: Path) -> None
     changed = callwright("asterisk", "apply", "--no-reload", "--json").json
     assert [item["name"] for item in changed["items"] if item["change"] == "changed"] == ["callwright_pjsip.conf"]
     assert (etc / "extensions.conf.bak").read_text() == "[default]\n"
-    gone = callwright("asterisk", "remove", "--no-reload", "--json").json
+    gone = callwright("asterisk", "remove", "--yes", "--no-reload", "--json").json
     assert {item["change"] for item in gone["items"]} == {"removed", "restored"}
     assert texts(etc) == before
 
@@ -122,7 +122,7 @@ def test_what_somebody_edited_is_left_alone(callwright: Callwright, etc: Path) -
     callwright("asterisk", "apply", "--no-reload", "--replace")
     (etc / "rtp.conf").write_text("; mine\n")
     assert callwright("asterisk", "apply", "--no-reload").code == 4
-    told = callwright("asterisk", "remove", "--no-reload", "--json").json
+    told = callwright("asterisk", "remove", "--yes", "--no-reload", "--json").json
     assert {item["name"] for item in told["items"] if item["change"] == "foreign"} == {"rtp.conf"}
     assert (etc / "rtp.conf").read_text() == "; mine\n"
 

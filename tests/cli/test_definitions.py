@@ -40,7 +40,8 @@ def test_agents(office: Callwright) -> None:
     keys.check("agent-show", shown)
     assert "张伟" in office("agent", "list").out
     assert "support=2" in office("agent", "show", "1001").out
-    assert office("agent", "remove", "1001", "--json").json == {"removed": "1001"}
+    assert office("agent", "remove", "1001").code == 2, "nobody could be asked"
+    assert office("agent", "remove", "1001", "--yes", "--json").json == {"removed": "1001"}
     assert office("agent", "show", "1001").code == 3
 
 
@@ -70,12 +71,12 @@ def test_numbers_and_trunks(office: Callwright) -> None:
     number = office("number", "show", "+442079460001", "--json").json
     keys.check("number-show", number)
     keys.check("number-list", office("number", "list", "--json").json)
-    assert office("number", "remove", "+442079460001").out == "Removed number +442079460001.\n"
+    assert office("number", "remove", "+442079460001", "--yes").out == "Removed number +442079460001.\n"
     assert office("trunk", "add", "a", "--host", "sip.example.com", "--username", "us").code == 0
     assert office("trunk", "set", "a", "--port", "5070").out == "Trunk a: port 5060 → 5070.\n"
     keys.check("trunk-show", office("trunk", "show", "a", "--json").json)
     keys.check("trunk-list", office("trunk", "list", "--json").json)
-    assert office("trunk", "remove", "a").code == 0
+    assert office("trunk", "remove", "a", "--yes").code == 0
 
 
 def test_skills(office: Callwright) -> None:

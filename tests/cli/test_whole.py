@@ -25,7 +25,7 @@ def test_a_supervisors_hour(callwright: Callwright, neighbour: Neighbour) -> Non
     assert callwright("verify", "--json").json["ok"] is True
     added = callwright("queue", "add", "late", "--need", "english", "--json")
     assert (added.code, added.json["waiting"]) == (0, 0)
-    assert callwright("skill", "remove", "english").code == 4
+    assert callwright("skill", "remove", "english", "--yes").code == 4
     assert callwright("call", "hangup", interaction).code == 0
     neighbour.do(lambda house: house.written())
     found = callwright("explain", interaction, "--json").json
@@ -69,7 +69,7 @@ def test_saved_and_brought_back(callwright: Callwright, tmp_path: Path) -> None:
     keys.check("db-backup", saved.json)
     assert "vault.key" in saved.err
     assert callwright("db", "backup", file).code == 4
-    callwright("skill", "remove", "sales")
+    callwright("skill", "remove", "sales", "--yes")
     assert callwright("db", "restore", file).code == 2
     assert callwright("db", "restore", file, "--yes", "--json").json == {"restored": file}
     assert callwright("skill", "show", "sales").code == 0
