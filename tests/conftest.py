@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 from blockbuster import BlockBuster
+from hypothesis import settings
+
+settings.register_profile("ours", settings.default, deadline=None)  # time is the machine's, and its load's
+settings.load_profile("ours")
 
 _TESTS = str(Path(__file__).parent)
 _ENGINE = str(Path(__file__).parents[1] / "engine")

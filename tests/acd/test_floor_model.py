@@ -176,4 +176,4 @@ class SmallFloor(RuleBasedStateMachine):
 
 
 TestSmallFloor = SmallFloor.TestCase
-TestSmallFloor.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestSmallFloor.settings = settings(max_examples=120, stateful_step_count=30)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ami import action
@@ -108,7 +108,6 @@ def test_what_does_not_fit_is_refused_with_its_field_and_without_its_value(
     assert "SHELL" not in str(refused.value)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_a_variable_holds_its_whole_value_or_is_refused(value: str) -> None:
     """Asterisk splits `Variable:` at commas and reads quotes, brackets and backslashes as syntax."""
@@ -122,7 +121,6 @@ def test_a_variable_holds_its_whole_value_or_is_refused(value: str) -> None:
         assert f"Variable: CW_LEG={value}\r\n" in encode(built).decode()
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=30))
 def test_a_caller_name_never_leaves_its_quotes(name: str, number: str) -> None:
     try:

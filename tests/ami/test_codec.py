@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ami.codec import (
@@ -191,7 +191,6 @@ def feed_in(decoder: Decoder, raw: bytes, size: int) -> list[Message]:
     return [message for at in range(0, len(raw), size) for message in decoder.feed(raw[at : at + size])]
 
 
-@settings(deadline=None)
 @given(WIRE, st.lists(st.integers(0, 4000), max_size=10))
 def test_where_bytes_are_cut_changes_nothing(raw: bytes, cuts: list[int]) -> None:
     raw += b"\r\n\r\n"
@@ -205,7 +204,6 @@ def test_where_bytes_are_cut_changes_nothing(raw: bytes, cuts: list[int]) -> Non
     assert whole.greeting == pieces.greeting == single.greeting
 
 
-@settings(deadline=None)  # one byte at a time, 16,000 times
 @given(st.integers(MAX_LINE - 3, MAX_LINE + 3), st.integers(0, 3), st.integers(1, MAX_LINE + 8))
 def test_the_limit_of_a_line_does_not_depend_on_the_cut(length: int, returns: int, cut: int) -> None:
     raw = b"Event: A\r\nX: " + b"x" * (length - 3) + b"\r" * returns + b"\n\r\nEvent: B\r\n\r\n"
@@ -217,7 +215,6 @@ def test_the_limit_of_a_line_does_not_depend_on_the_cut(length: int, returns: in
     assert whole.anomalies == pieces.anomalies
 
 
-@settings(deadline=None)
 @given(WIRE)
 def test_the_message_after_rubbish_is_read(raw: bytes) -> None:
     decoder = Decoder()
@@ -243,7 +240,6 @@ def parse_as_asterisk_does(raw: bytes) -> list[list[tuple[str, str]]]:
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,20}", fullmatch=True).filter(lambda name: name.lower() != "variable")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.text(max_size=300)), max_size=130), st.text(max_size=20), st.text(max_size=20))
 def test_what_is_written_is_read_back_as_it_was_or_refused(
     headers: list[tuple[str, str]], name: str, action_id: str
@@ -257,7 +253,6 @@ def test_what_is_written_is_read_back_as_it_was_or_refused(
     assert parse_as_asterisk_does(raw) == [[("Action", name), *identity, *headers]]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.text(st.characters(min_codepoint=32, codec="utf-8"), max_size=80)), max_size=20))
 def test_decoding_gives_back_what_was_encoded(headers: list[tuple[str, str]]) -> None:
     try:

@@ -264,7 +264,6 @@ def test_a_ping_every_two_seconds_while_all_is_well() -> None:
     assert when == 3600 * SECOND
 
 
-@settings(deadline=None)
 @given(st.integers(0, 20 * SECOND))
 def test_a_blackhole_is_noticed_within_six_seconds(silent_from: int) -> None:
     when, died, _ = live(up(), 60 * SECOND, answers_until=silent_from)
@@ -273,7 +272,6 @@ def test_a_blackhole_is_noticed_within_six_seconds(silent_from: int) -> None:
     assert 0 < when - silent_from <= 6 * SECOND
 
 
-@settings(deadline=None)
 @given(st.integers(0, 20 * SECOND))
 def test_one_slow_action_is_not_taken_for_a_blackhole(asked_at: int) -> None:
     """Asterisk carries out one action at a time, and looks at no ping before that is done."""
@@ -421,4 +419,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLife.settings = settings(max_examples=60, stateful_step_count=40)

@@ -132,7 +132,7 @@ def test_damaged_and_unfinished_lines_hide_nothing(tmp_path: Path) -> None:
     assert cel.trace(log, [attempt])[0].ended_at == us(START + 20)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(wanted=st.lists(st.integers(0, 999), min_size=1, max_size=5, unique=True), turns=st.sets(st.integers(1, 5_999)))
 def test_wherever_they_are_and_wherever_it_was_turned_over(
     tmp_path_factory: pytest.TempPathFactory, wanted: list[int], turns: set[int]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bus.outbox import Outbox, SourceTrouble
@@ -44,7 +44,6 @@ def wire(fails: Callable[[int], bool]) -> tuple[list[int], Callable[[str, bytes,
     return arrived, publish
 
 
-@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 9), st.sets(st.integers(1, 120), max_size=12))
 def test_every_row_arrives_in_order_whatever_fails(count: int, batch: int, failing: set[int]) -> None:
     async def scene() -> None:

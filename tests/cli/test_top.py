@@ -134,7 +134,7 @@ def test_everything_is_there(width: int) -> None:
     assert "next: wrap-up of 1001 in 4 s" in text
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from([80, 139, 140, 200]),
     st.integers(14, 60),
@@ -197,7 +197,7 @@ def test_what_is_said_of_a_campaign() -> None:
 
 def test_trouble_is_seen() -> None:
     links = [{"name": "ami", "up": False, "state": "connecting", "detail": "refused"}]
-    text = "\n".join(drawn(200, None, blind=True, draining=True, links=links, backlog=7, deadline=None))
+    text = "\n".join(drawn(200, None, blind=True, draining=True, links=links, backlog=7))
     for word in ("BLIND", "DRAINING", "nothing is due  |  backlog 7  |  ami: refused", "main 2026", "ami:down | BLIND"):
         assert word in text
 

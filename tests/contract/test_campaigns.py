@@ -251,7 +251,7 @@ QUICK = CampaignTerms(rules=Rules(), retry_s={each.value: 60.0 for each in Outco
 
 
 @given(steps=st.lists(STEPS, min_size=5, max_size=25))
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 async def test_whatever_crashes_no_attempt_is_dialled_twice_and_no_lead_is_lost(
     database: Database, tmp_path: Path, steps: list[tuple[str, Outcome]]
 ) -> None:

@@ -101,7 +101,7 @@ async def test_agents_spend_their_time_in_spans(database: Database) -> None:
     cuts=st.lists(st.booleans(), min_size=80, max_size=80),
     order=st.permutations(range(5)),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_batches_may_be_cut_anywhere(database: Database, cuts: list[bool], order: list[int]) -> None:
     lives = [answered("a").events, abandoned("b").events, overflowed("c").events, left_in_flow("d").events, shift()]
     # Interleave the lives: the nth event of each, in a drawn order.

@@ -111,7 +111,7 @@ async def test_erasing_takes_every_token_of_the_value(database: Database, tmp_pa
 
 
 @given(value=st.text(max_size=30))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_text_can_be_kept(database: Database, tmp_path: Path, value: str) -> None:
     vault = await Vault.open(database, tmp_path)
     token = vault.token("name", value)

@@ -102,7 +102,7 @@ def run(make: Callable[..., Pacing], steps: object) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_proposals_are_possible_and_the_same_again(name: str, steps: object) -> None:
     assert run(BASELINES[name], steps) == run(BASELINES[name], steps)

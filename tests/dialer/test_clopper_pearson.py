@@ -21,7 +21,7 @@ def exact_cdf(x: int, n: int, p: Fraction) -> Fraction:
 
 
 @given(st.integers(1, 700), st.sampled_from([0.01, 0.03, 0.05, 0.2]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_largest_number_of_drops_agrees_with_whole_numbers(n: int, cap: float) -> None:
     p, limit = Fraction(cap), Fraction(1, 20)
     x = largest_drops(n, cap)
@@ -42,7 +42,7 @@ def test_the_bound_is_where_so_few_have_a_chance_of_5_percent() -> None:
 
 
 @given(st.integers(1, 200_000), st.sampled_from([0.01, 0.03, 0.05]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_bound_and_the_limit_say_the_same(n: int, cap: float) -> None:
     x = largest_drops(n, cap)
     if x >= 0:

@@ -45,7 +45,7 @@ def test_every_dial_earns_one_answers_worth() -> None:
     assert (EARNED >= 0.0).all()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(true=st.sampled_from([0.05, 0.2, 0.4, 0.7]), seed=st.integers(min_value=0, max_value=999))
 def test_it_finds_the_rate_whatever_was_believed(true: float, seed: int) -> None:
     line = Line(prior=0.3, seed=seed)
@@ -91,7 +91,6 @@ def test_a_long_pause_ends_every_call_in_flight() -> None:
     assert rate.mean < 0.1
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["dial", "answer", "wait", "back"]), max_size=200))
 def test_it_is_a_share_whatever_happens(happenings: list[str]) -> None:
     rate, now = AnswerRate(prior=0.3), START

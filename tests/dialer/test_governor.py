@@ -294,7 +294,7 @@ def compliant(world: World) -> bool:
 
 
 @given(st.integers(0, 3_000), st.integers(0, 40), STEPS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_window_ends_within_the_cap_whatever_happens(
     end: int, agents: int, steps: list[tuple[str, int, float]]
 ) -> None:
@@ -302,7 +302,7 @@ def test_the_window_ends_within_the_cap_whatever_happens(
 
 
 @given(st.integers(0, 3_000), st.integers(0, 40), STEPS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_an_agent_who_leaves_while_counted_on_adds_one_drop_at_most(
     end: int, agents: int, steps: list[tuple[str, int, float]]
 ) -> None:
@@ -311,7 +311,7 @@ def test_an_agent_who_leaves_while_counted_on_adds_one_drop_at_most(
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["dial", "drop", "fail", "read"]), st.integers(1, 30))))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_two_campaigns_of_one_seller_share_his_budget(steps: list[tuple[int, str, int]]) -> None:
     books, in_flight, drops, answers = (Book(), Book()), [0, 0], 0, 1_500
     for me, what, count in [(0, "read", 1), (1, "read", 1), *steps]:

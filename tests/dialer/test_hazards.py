@@ -21,7 +21,6 @@ def clocks(talk: Histogram | None = None) -> Clocks:
     )
 
 
-@settings(deadline=None)
 @given(st.integers(min_value=-(10**6), max_value=10**12))
 def test_an_age_lies_in_its_bin(age_us: int) -> None:
     at = bin_of(age_us)
@@ -31,7 +30,6 @@ def test_an_age_lies_in_its_bin(age_us: int) -> None:
         assert age_us < EDGES_S[at + 1] * S
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=20_000 * S), max_size=400))
 def test_a_distribution_never_falls_and_ends_at_one(ages_us: list[int]) -> None:
     histogram = Histogram(weights=lognormal(20.0, 8.0, 5.0))
@@ -61,7 +59,7 @@ def test_the_past_fades() -> None:
     assert float(np.interp(60.0, EDGES_S, histogram.cdf())) < 0.1
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(rate=st.floats(min_value=0.005, max_value=0.98), seed=st.integers(min_value=0, max_value=99))
 def test_chances_are_chances_and_run_the_right_way(rate: float, seed: int) -> None:
     known = clocks()

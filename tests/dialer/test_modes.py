@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.dialer.modes import Agentless, Power, Preview, Progressive, fresh, make_pacing
@@ -57,7 +57,6 @@ def test_the_policy_chooses(mode: Mode, kind: type[Pacing]) -> None:
     assert type(make_pacing(policy(mode), fresh(policy(mode)))) is kind
 
 
-@settings(deadline=None)
 @given(
     mode=st.sampled_from(list(Mode)),
     free=st.integers(min_value=0, max_value=50),

@@ -29,7 +29,7 @@ def exact(base: int, chances: Floats, idle: Floats, arrivals: Floats | None = No
     return ExactBalance(base, chances, idle, arrivals, max(base, 0) + len(chances))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     base=st.integers(min_value=-6, max_value=5),
     chances=st.lists(chance, min_size=1, max_size=6),
@@ -41,7 +41,7 @@ def test_exact_is_what_every_case_adds_up_to(base: int, chances: list[float], id
     assert balance.short(others)[0] == pytest.approx(brute(base, chances, idle, others), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(min_value=0, max_value=10_000),
     base=st.integers(min_value=-30, max_value=15),

@@ -143,7 +143,7 @@ def test_it_keeps_the_share_and_beats_one_call_per_agent() -> None:
     assert utilisation > handling_s / (handling_s + ring_s) + 0.08
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(cut=st.integers(min_value=0, max_value=1500), seed=st.integers(min_value=0, max_value=99))
 def test_a_restored_snapshot_paces_on_alike(cut: int, seed: int) -> None:
     world, kept = World(6, seed=seed), World(6, seed=seed)
@@ -157,7 +157,7 @@ def test_a_restored_snapshot_paces_on_alike(cut: int, seed: int) -> None:
     assert world.learnt == kept.learnt
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     free=st.integers(min_value=0, max_value=12),
     waiting=st.integers(min_value=0, max_value=4),

@@ -380,7 +380,6 @@ class FloorMachine(RuleBasedStateMachine):
 FloorMachine.TestCase.settings = settings(
     max_examples=100,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestFloor = FloorMachine.TestCase

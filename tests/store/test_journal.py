@@ -116,7 +116,7 @@ def test_reading_what_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(min_value=1, max_value=400), count=st.integers(min_value=1, max_value=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_torn_end_costs_only_lines_that_lost_bytes(
     tmp_path_factory: pytest.TempPathFactory, cut: int, count: int
 ) -> None:
@@ -141,7 +141,7 @@ def test_a_torn_end_costs_only_lines_that_lost_bytes(
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_changed_byte_is_found(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     directory = tmp_path_factory.mktemp("changed")
     written(directory, 3).close()

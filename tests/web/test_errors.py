@@ -166,7 +166,7 @@ JSON = st.recursive(
 APP = create_app(MemoryConsole())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(noun=st.sampled_from(["agents", "queues", "skills", "numbers", "trunks"]), value=JSON, patch=st.booleans())
 def test_no_body_is_our_own_mistake(noun: str, value: Any, patch: bool) -> None:
     async def send() -> httpx.Response:
