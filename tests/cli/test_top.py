@@ -197,7 +197,7 @@ def test_what_is_said_of_a_campaign() -> None:
 
 def test_trouble_is_seen() -> None:
     links = [{"name": "ami", "up": False, "state": "connecting", "detail": "refused"}]
-    text = "\n".join(drawn(200, None, blind=True, draining=True, links=links, backlog=7))
+    text = "\n".join(drawn(200, None, blind=True, draining=True, links=links, backlog=7, deadline=None))
     for word in ("BLIND", "DRAINING", "nothing is due  |  backlog 7  |  ami: refused", "main 2026", "ami:down | BLIND"):
         assert word in text
 
