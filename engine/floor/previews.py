@@ -116,6 +116,8 @@ def close(step: Step, agent: Agent) -> None:
     if campaign is not None:
         if not preview.dialled:
             stock.give_back(step, campaign, [preview.lead])
+        elif campaign.turn == preview.lead.attempt_id:
+            campaign.turn = None  # nobody is kept for that call any more: it needs a free agent like the others
         campaign.pace_at = min(campaign.pace_at, step.now)
     step.seek_caller(agent)
 

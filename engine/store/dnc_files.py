@@ -19,7 +19,7 @@ from engine.errors import ConfigError
 from engine.store.dialable import Undialable, read_number
 from engine.store.dnc import DoNotCallList
 from engine.store.list_columns import FIELDS, find_columns
-from engine.store.list_files import open_text
+from engine.store.list_files import open_text, separator_told
 
 AT_ONCE = 500
 REJECTED_KEPT = 100
@@ -82,7 +82,10 @@ def _open(path: Path, column: str) -> _Lines:
     file = open_text(path, errors="replace")
     numbered = iter(enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1))
     first = next(numbered, (1, ""))
-    separator = max(SEPARATORS, key=first[1].count)
+    told = separator_told(first[1])
+    if told:
+        first = next(numbered, (2, ""))
+    separator = told or max(SEPARATORS, key=first[1].count)
     names = _cells(first[1], separator)
     if column or any(name.lower() in FIELDS["number"] for name in names):
         try:

@@ -181,6 +181,12 @@ class _Lines:
         return _not_text(self._name, self.read + 1 + ahead, self._file.encoding, guess(wrong.object))
 
 
+def separator_told(line: str) -> str:
+    """The separator that Excel's own line above the header names ("sep=;"); "" where the line is another."""
+    told = _SEPARATOR_TOLD.fullmatch(line)
+    return told[1] if told else ""
+
+
 def guess(sample: bytes) -> str:
     """Return what bytes that are no UTF-8 most likely are: Chinese in pairs of high bytes, or a Western code page."""
     runs = [len(run) for run in _HIGH.findall(sample)]
@@ -209,10 +215,10 @@ def _begin(file: TextIO, name: str, wanted: Mapping[str, str]) -> ListFile:
     """Read the header of an open file."""
     lines = _Lines(file, name)
     header = next((line for line in lines if line.strip()), "")
-    told = _SEPARATOR_TOLD.fullmatch(header)  # Excel's own line above the header
+    told = separator_told(header)
     if told:
         header = next(lines, "")
-    separator = told[1] if told else max(SEPARATORS, key=header.count)
+    separator = told or max(SEPARATORS, key=header.count)
     try:
         names = next(csv.reader([header], delimiter=separator), [])
     except csv.Error as wrong:

@@ -26,7 +26,7 @@ SCENARIOS: Final = ROOT / "tests" / "simulation" / "scenarios"
 BASE: Final = ROOT / "tests" / "simulation" / "base"
 _SOURCES: Final = ("domain", "acd", "dialer", "floor", "simulation")
 _ONLY_OURS: Final = ("predictive", "hazards", "estimators", "poisson_binomial", "learnt", "modes")
-_BESIDE: Final = ("record", "replay", "bound", "__init__")
+_BESIDE: Final = ("record", "replay", "bound", "preflight", "__init__")
 """No simulated day passes through these."""
 
 Setting = tuple[tuple[str, float], ...]

@@ -96,6 +96,8 @@ def test_a_change_is_told_in_words(office: Callwright) -> None:
         assert f"\n  {line}" in told
     assert told.count("\n") == 8
     assert "{" not in told
+    told = office("campaign", "set", "autumn", "--interval-s", "3600", "--retry", "busy=600").out
+    assert "\n  calls again after busy: 15 min → 10 min (in effect 1 h, by --interval-s)\n" in told
 
 
 def test_hours_schedule_and_caps_are_shown_in_words(office: Callwright) -> None:

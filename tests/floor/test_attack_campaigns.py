@@ -26,7 +26,7 @@ from engine.domain.facts import SeenLeg
 from engine.domain.interaction import InteractionState
 from engine.domain.policy import TrunkPolicy
 from engine.domain.values import SECOND, LegId, LegMode, QueueId, Token
-from engine.floor import Floor
+from engine.floor import Floor, rivals
 from tests.floor.hall import NAILED, profile
 from tests.floor.test_campaigns import CAMPAIGN, Office
 
@@ -281,6 +281,18 @@ def test_whom_a_turn_reaches_gets_the_agent_who_was_kept_for_him() -> None:
         at.tell(f.AttemptAnswered(attempt_id=dial.attempt_id))
     assert not at.commands(Bridge), "the only agent is kept"
     assert at.answer(theirs).leg == at.last(Bridge).leg
+
+
+def test_a_turns_call_whose_agent_went_away_is_at_risk_like_any_other() -> None:
+    at = office(Mode.POWER, ratio=3.0, forecast=100_000)
+    beside(at, budgets=())
+    nobody_answers(at, 40)
+    [theirs] = dials_of(at, AUTUMN)
+    campaign = at.floor.state.campaigns[AUTUMN]
+    assert theirs.attempt_id in campaign.ringing
+    assert rivals.in_flight(campaign) == 0
+    at.tell(f.AgentPaused(agent_id=NAILED, reason="lunch"))
+    assert rivals.in_flight(campaign) == 1
 
 
 def test_two_who_wait_for_each_other_both_get_their_turn() -> None:

@@ -42,9 +42,7 @@ def panel(state: FloorState, outreach: Outreach, *, names: bool = True) -> Panel
     grid.add_column(ratio=1)
     campaign = state.campaigns.get(company.OUTREACH)
     if campaign is not None:
-        for title, text in _rows(state, campaign, outreach.report):
-            if isinstance(text, Table) and not names:
-                continue
+        for title, text in _rows(state, campaign, outreach.report, names=names):
             grid.add_row(title, text)
     name = campaign.policy.name if campaign is not None else "Outreach"
     mode = f"{campaign.policy.mode}, {campaign.state}" if campaign is not None else "not defined yet"
@@ -67,7 +65,9 @@ def serves(agent: Agent) -> bool:
     return "outreach" in agent.profile.skills
 
 
-def _rows(state: FloorState, campaign: Campaign, report: CampaignReport | None) -> list[tuple[str, str | Table]]:
+def _rows(
+    state: FloorState, campaign: Campaign, report: CampaignReport | None, *, names: bool
+) -> list[tuple[str, str | Table]]:
     live = campaign_sights.live_view(state, campaign)
     crew, lines = live.agents, live.lines
     return [
@@ -76,7 +76,7 @@ def _rows(state: FloorState, campaign: Campaign, report: CampaignReport | None) 
             "Agents",
             f"{crew.staffed} at work: {crew.talking} talking, {crew.wrapping} in wrap-up, {crew.free} free",
         ),
-        ("", _crew(state)),
+        *([("", _crew(state))] if names else []),
         ("Answers", _answers(report)),
         ("Abandonment", _budget(campaign)),
         ("Pace", _pace(live)),
