@@ -74,7 +74,7 @@ def create(id_: Id, queue: Annotated[str, QUEUE], as_json: Json = False, **given
             refused.where, refused.mend = "", f"`callwright campaign set {id_}` changes it"
         raise
     done(f"Created campaign {id_}; see `callwright campaign check {id_}`.", record, as_json=as_json)
-    _warn_of_hours(record)
+    _warn_of_times(record)
 
 
 @app.command(
@@ -104,11 +104,13 @@ def set_(id_: Id, queue: Annotated[str | None, QUEUE] = None, as_json: Json = Fa
     said = changed(before, after)
     told = "\n  ".join([f"Campaign {id_} has changed:", *said]) if said else f"Campaign {id_}: nothing is different."
     done(told, after, as_json=as_json)
-    _warn_of_hours(after)
+    _warn_of_times(after)
 
 
-def _warn_of_hours(campaign: Record) -> None:
-    """Say at once that hours were given in which nobody may be called."""
+def _warn_of_times(campaign: Record) -> None:
+    """Say at once that hours were given in which nobody may be called, or times without a place."""
+    if campaign["schedule"] and not campaign["timezone"]:
+        say("Warning: the schedule is in UTC; name its time zone with --timezone, e.g. Europe/Paris.")
     for warning in hours_in_vain(campaign):
         say(f"Warning: {warning}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -48,7 +49,9 @@ class Options(TypedDict, total=False):
         list[str], typer.Option(metavar="ID", help="A trunk; as often as wanted, the preferred one first.")
     ]
     seller: Annotated[str, typer.Option(help="For whom it calls.")]
-    cap: Annotated[float, typer.Option(help="The share of live answers that may be abandoned, e.g. 0.03.")]
+    cap: Annotated[
+        str, typer.Option(metavar="SHARE", help="The share of live answers that may be abandoned: 0.03, or 3%.")
+    ]
     window: Annotated[list[Window], typer.Option(help="The period in which the cap holds; as often as wanted.")]
     of_seller: Annotated[
         bool, typer.Option("--of-seller/--of-campaign", help="Count all campaigns of the seller together.")
@@ -114,7 +117,8 @@ def changes(given: Mapping[str, Any]) -> dict[str, Callable[[Record], Any]]:
     if "message" in given:
         made["message"] = lambda was: {**was["message"], "file": given["message"], "text": ""}
     if given.keys() & {"cap", "window", "of_seller"}:
-        made["budgets"] = lambda was: _budgets(was["budgets"], given)
+        cap = {"cap": _share(given["cap"])} if "cap" in given else {}
+        made["budgets"] = lambda was: _budgets(was["budgets"], {**given, **cap})
     if given.keys() & {"hours", "daily_cap", "interval_s"}:
         spans = spans_of(given.get("hours", ()))
         made["rules"] = lambda was: _rules(was["rules"], spans, given)
@@ -157,6 +161,18 @@ def spans_of(texts: Sequence[str], option: str = "--hours") -> list[Record]:
 
 def _always(value: Any) -> Callable[[Record], Any]:
     return lambda _was: value
+
+
+def _share(text: str) -> float:
+    """A share as people write it: 0.03, or 3%."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = math.nan
+    if rest or not 0 <= share <= 1:
+        raise UsageError(f"`{text}` is no share", where="--cap", mend="write e.g. 0.03 or 3%")
+    return round(share, 9)
 
 
 def _budgets(was: Sequence[Record], given: Mapping[str, Any]) -> list[Record]:

@@ -23,7 +23,7 @@ def add(number: Number, region: Region = "", as_json: Json = False) -> None:
     """Put a number on the list. It holds from the answer on, also for leads that are claimed already."""
     body = {"number": number, "region": region or settings().site.region, "by": _me()}
     entry = at_desk(lambda desk: desk.post("do-not-call", body=body), writing=True)
-    done(f"{number} is on the do-not-call list{_since(entry)}.", entry, as_json=as_json)
+    done(f"{entry['number']} is on the do-not-call list{_since(entry)}.", entry, as_json=as_json)
 
 
 @app.command(
@@ -36,7 +36,7 @@ def remove(number: Number, region: Region = "", yes: Yes = False, as_json: Json 
     confirm(question, what, "dnc remove", yes=yes)
     where = region or settings().site.region
     entry = at_desk(lambda desk: desk.delete("do-not-call", number, region=where), writing=True)
-    done(f"{number} is off the do-not-call list.", entry, as_json=as_json)
+    done(f"{entry['number']} is off the do-not-call list.", entry, as_json=as_json)
 
 
 @app.command("check", epilog=examples("callwright dnc check +442079460123"))
@@ -47,7 +47,7 @@ def check(number: Number, region: Region = "", as_json: Json = False) -> None:
     if as_json:
         emit(entry)
         return
-    typer.echo(f"{number} is {'' if entry['listed'] else 'not '}on the do-not-call list{_since(entry)}.")
+    typer.echo(f"{entry['number']} is {'' if entry['listed'] else 'not '}on the do-not-call list{_since(entry)}.")
 
 
 @app.command(

@@ -18,6 +18,7 @@ from engine.errors import NotFound
 LOOK_EVERY_S: Final = 0.3
 REASONS: Final = {
     "no-number": "no telephone number stands there",
+    "several-numbers": "several numbers stand in one cell; leave the best one there",
     "no-country": "no country code; name the country with --region",
     "impossible": "too few or too many digits, or an extension",
     "unassigned": "the range is not given out to anybody",

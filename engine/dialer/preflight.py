@@ -54,7 +54,8 @@ class Means(Value):
     `trunks` are those that it names and that are defined. `agents` may serve its queue; `nailed_up` of them hold their
     phone open; `signed_in` of these are at work now, None when no engine tells. `waiting` leads may still be called.
     `answer_rate` and `handle_s` were seen so far, None before enough was. `callable_back`: the caller id is an inbound
-    number of ours. `hours` must all be kept when it calls.
+    number of ours. `hours` must all be kept when it calls. `blind`: Asterisk is out of the engine's sight; None when no
+    engine tells.
     """
 
     queue_known: bool
@@ -67,6 +68,7 @@ class Means(Value):
     handle_s: float | None
     callable_back: bool
     hours: tuple[HoursRule, ...]
+    blind: bool | None = None
 
 
 class Forecast(Value):
@@ -168,6 +170,12 @@ def _law(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
                 f" ({source})",
                 _set(policy, f"--cap {most:g}"),
             )
+    if policy.mode in (Mode.PREDICTIVE, Mode.POWER) and any(budget.cap == 0 for budget in policy.budgets):
+        yield _advice(
+            "cap-zero",
+            "with a cap of 0 nobody may be abandoned, so never more calls than free agents are dialled",
+            _set(policy, "--cap 0.03"),
+        )
     if not policy.budgets and policy.mode is not Mode.AGENTLESS:
         yield _warning(
             "no-budget",
@@ -217,6 +225,12 @@ def _lines_out(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
             "caller-id",
             f"{policy.caller_id} is none of our inbound numbers: who calls back reaches nobody here",
             f"`callwright number add {policy.caller_id} --flow FLOW`",
+        )
+    if means.blind:
+        yield _warning(
+            "no-asterisk",
+            "the engine does not see Asterisk at this moment, so nothing is dialled",
+            "`callwright doctor` says why",
         )
     if policy.trunks and len(policy.trunks) == 1:
         yield _advice("one-trunk", "there is one trunk only; when it fails, dialling stops", _set(policy, "--trunk …"))
@@ -298,11 +312,12 @@ def _pace(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
     if hoped is None or policy.mode not in (Mode.PREDICTIVE, Mode.PROGRESSIVE, Mode.POWER):
         return
     points = 100 * (hoped.predictive - hoped.progressive)
+    gain = f"up to {points:.0f} points" if points >= 0.5 else "less than half a point"
     assumed = f" (assumed: {', '.join(hoped.assumed)})" if hoped.assumed else ""
     agents = "1 agent" if hoped.agents == 1 else f"{hoped.agents} agents"
     yield _advice(
         "gain",
-        f"at {agents} and an answer rate of {hoped.answer_rate:.0%}{assumed} predictive gains up to {points:.0f} points"
+        f"at {agents} and an answer rate of {hoped.answer_rate:.0%}{assumed} predictive gains {gain}"
         f" over progressive: {hoped.predictive:.0%} instead of {hoped.progressive:.0%} utilisation",
         _which(policy, points),
     )

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from engine.dialer import preflight
+from engine.dialer import law, preflight
 from engine.dialer.clopper_pearson import largest_drops
 from engine.dialer.preflight import Finding, Forecast, Level, Means
 from engine.domain.campaign import Budget, CampaignPolicy, Mode, Tally, Window
 from engine.main import calling_hours
+from engine.main.moments import moment
 from engine.store.campaign_figures import ENOUGH_TALKS
 from engine.store.campaigns import CampaignTerms
 from engine.store.forecast import LEAST_ATTEMPTS, LEAST_WORKED_US
@@ -30,9 +32,10 @@ class Seen(NamedTuple):
     tallies: tuple[Tally, ...]
 
 
-def look(policy: CampaignPolicy, terms: CampaignTerms, means: Means, seen: Seen) -> tuple[Finding, ...]:
-    """Everything worth saying about a campaign, errors first."""
-    found = [*preflight.look(policy, means), *_hours(policy, terms), *_too_much_hoped(policy, terms, means, seen)]
+def look(policy: CampaignPolicy, terms: CampaignTerms, means: Means, seen: Seen, now: int) -> tuple[Finding, ...]:
+    """Everything worth saying about a campaign at an instant (UTC µs), errors first."""
+    found = [*preflight.look(policy, means), *_hours(policy, terms), *_closed_now(terms, now)]
+    found += [*_too_much_hoped(policy, terms, means, seen)]
     if policy.mode is Mode.PREDICTIVE:
         found += _budget_now(policy, terms, seen)
     found += [*_nobody_answers(policy, seen), *_basis(policy, means, seen)]
@@ -71,6 +74,21 @@ def _hours(policy: CampaignPolicy, terms: CampaignTerms) -> Iterator[Finding]:
         return
     for told in hours_in_vain(terms):
         yield Finding(level=Level.WARNING, code="hours-in-vain", what=told, mend=_set(policy, "--hours 'mon-fri 9-20'"))
+
+
+def _closed_now(terms: CampaignTerms, now: int) -> Iterator[Finding]:
+    """Said for the campaign's own time zone: where else its leads live, other hours hold."""
+    if not terms.timezone:
+        return
+    is_open, opens = law.opening((terms.timezone,), terms.rules, now)
+    if not is_open and opens:
+        here, then = (moment(us).astimezone(ZoneInfo(terms.timezone)) for us in (now, opens))
+        yield Finding(
+            level=Level.ADVICE,
+            code="closed-now",
+            what=f"it is {here:%a %H:%M} in {terms.timezone}: people there may be called from {then:%a %H:%M} on",
+            mend="",
+        )
 
 
 # --- the forecast of answers -----------------------------------------------------------------------------------------

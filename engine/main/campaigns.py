@@ -149,7 +149,7 @@ class StoredCampaigns:
             so_far.dialled - so_far.open, so_far.live_answers, await self._budgets.tallies(standing.policy, now)
         )
         means = campaign_check.with_facts(await self._means(standing), seen)
-        findings = campaign_check.look(standing.policy, standing.terms, means, seen)
+        findings = campaign_check.look(standing.policy, standing.terms, means, seen, now)
         return CampaignCheck(
             campaign_id=id_,
             ok=all(each.level is not Level.ERROR for each in findings),
@@ -204,6 +204,9 @@ class StoredCampaigns:
     def _live(self, _id: str) -> CampaignLive | None:
         return None
 
+    def _blind(self) -> bool | None:
+        return None
+
     # --- parts -------------------------------------------------------------------------------------------------------
 
     async def _view(self, standing: Standing, counts: dict[str, int]) -> CampaignView:
@@ -238,6 +241,7 @@ class StoredCampaigns:
             handle_s=await self._figures.handle_s(policy.id),
             callable_back=any(each.e164 == policy.caller_id for each in await self._definitions.numbers.list()),
             hours=standing.terms.rules.hours,
+            blind=self._blind(),
         )
 
     def _interval(self, start: str, end: str, begun_us: int | None) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from engine.runtime.outbound import (
 from engine.runtime.views import Page
 from engine.store.database import Database
 from engine.store.definitions import Definitions
+from engine.store.dialable import read_or_refuse
 from engine.store.dnc import DoNotCallList, Unwanted
 from engine.store.dnc_files import import_numbers
 from engine.store.imports import Imports
@@ -137,16 +138,16 @@ class StoredDoNotCall:
         """Put a number on the list."""
         unwanted = await self._list()
         await unwanted.add(number, self._now(), by=by, region=region)
-        return _listed(number, await unwanted.check(number, region=region))
+        return _listed(number, region, await unwanted.check(number, region=region))
 
     async def remove(self, number: str, region: str) -> DoNotCallView:
         """Take a number off the list."""
         await (await self._list()).remove(number, region=region)
-        return _listed(number, None)
+        return _listed(number, region, None)
 
     async def check(self, number: str, region: str) -> DoNotCallView:
         """Whether a number is on the list."""
-        return _listed(number, await (await self._list()).check(number, region=region))
+        return _listed(number, region, await (await self._list()).check(number, region=region))
 
     async def bring(self, file: Path, region: str, column: str) -> DoNotCallImport:
         """Put all numbers of a file on the list."""
@@ -239,10 +240,10 @@ def _no_cursor(cursor: str) -> UsageError:
     )
 
 
-def _listed(number: str, entry: Unwanted | None) -> DoNotCallView:
-    """The answer shows what was asked: who asks knows the number."""
+def _listed(number: str, region: str, entry: Unwanted | None) -> DoNotCallView:
+    """The answer shows as what number the text was read: who asks knows it anyway."""
     return DoNotCallView(
-        number=number,
+        number=read_or_refuse(number, region).e164,
         listed=entry is not None,
         source=entry.source if entry else "",
         by=entry.by if entry else "",

@@ -50,6 +50,9 @@ class LiveCampaigns(StoredCampaigns):
         campaign = self._known(standing.policy.id)
         return campaign.state if campaign is not None else standing.state
 
+    def _blind(self) -> bool:
+        return self._engine.floor.state.blind
+
     def _live(self, id_: str) -> CampaignLive | None:
         campaign = self._known(id_)
         if campaign is None:

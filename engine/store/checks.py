@@ -26,6 +26,7 @@ _MUSIC = Alphabet(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), "a class of As
 _LANGUAGE = Alphabet(re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}"), "a language tag such as en or zh-CN")
 _FLOW = Alphabet(NAME, NAME_RULE.removeprefix("use "))
 _DIGIT = Alphabet(re.compile(r"[0-9*#]"), "one key of a telephone")
+_OFFSET = re.compile(r"(?:GMT|UTC|Z)?\s*[+-]\s*\d", re.IGNORECASE)
 _PIN = re.compile(r"[0-9]{4,8}")
 LONGEST_NAME = 100
 MOST_LINES = 10_000
@@ -135,8 +136,8 @@ def check_trunk_secret(trunk_id: str, secret: str) -> None:
         )
 
 
-def e164(number: str) -> str:
-    """Return a number in E.164, e.g. `+33123456789` for `+33 1 23 45 67 89`.
+def e164(number: str, where: str = "number.e164") -> str:
+    """Return a number in E.164, e.g. `+33123456789` for `+33 1 23 45 67 89`. Errors name the place `where`.
 
     :raises ConfigError: it is no international number, or has too few or too many digits for its country.
     """
@@ -144,9 +145,9 @@ def e164(number: str) -> str:
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException as wrong:
-        raise ConfigError(f"{number!r} is no international number", where="number.e164", mend=mend) from wrong
+        raise ConfigError(f"{number!r} is no international number", where=where, mend=mend) from wrong
     if not phonenumbers.is_possible_number(parsed) or parsed.extension:
-        raise ConfigError(f"{number!r} cannot be a number of its country", where="number.e164", mend=mend)
+        raise ConfigError(f"{number!r} cannot be a number of its country", where=where, mend=mend)
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -161,7 +162,7 @@ def check_campaign(campaign: CampaignPolicy) -> None:
     check_name("campaign", campaign.id, campaign.name)
     if campaign.seller:
         check_name("campaign", campaign.id, campaign.seller)
-    if campaign.caller_id and e164(campaign.caller_id) != campaign.caller_id:
+    if campaign.caller_id and e164(campaign.caller_id, f"{where}.caller_id") != campaign.caller_id:
         raise ConfigError("this is not E.164", where=f"{where}.caller_id", mend="Write it as +33123456789.")
     _check_text(campaign.opt_out_digit, _DIGIT, f"{where}.opt_out_digit")
     check_ring_time(campaign.ring_s, f"{where}.ring_s")
@@ -188,6 +189,12 @@ def check_terms(campaign_id: str, terms: CampaignTerms) -> None:
     :raises ConfigError: the time zone, the region, a delay or the number of attempts cannot be used.
     """
     where = f"campaign {campaign_id}"
+    if _OFFSET.match(terms.timezone) and terms.timezone not in available_timezones():
+        raise ConfigError(
+            f"{terms.timezone!r} is a distance from Greenwich, and the clocks of a place change",
+            where=f"{where}.timezone",
+            mend="Name the place, e.g. Europe/Paris or Asia/Shanghai.",
+        )
     if terms.timezone:
         check_known("time zone", terms.timezone, available_timezones(), f"{where}.timezone", "Use an IANA name.")
     known_region(terms.region, f"{where}.region")

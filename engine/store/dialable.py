@@ -15,6 +15,9 @@ LONGEST = 64
 """Longer texts are no numbers; reading them would only cost time."""
 _QUANTITY = re.compile(r"\+?[0-9]+([.,][0-9]+)?[eE][+]?[0-9]+|\+?[0-9]{5,}[.,]0")
 """What spreadsheets make of a number that they take for a quantity: 4.4207946E+11, or 442079460123.0."""
+_BETWEEN = re.compile(r"[/;,&|]|\b(?:or|and)\b|或|、")
+"""What people write between two numbers of one person."""
+LEAST_DIGITS = 6
 _UNKNOWN_ZONE = "Etc/Unknown"
 _MEND = "Write it with + and the country code, e.g. +33 1 23 45 67 89, or name the country of numbers without one."
 
@@ -29,8 +32,8 @@ class Dialable(NamedTuple):
 class Undialable(ValueError):
     """No number that could be dialled. `reason` is a stable id.
 
-    no-number, no-country, impossible, unassigned; letters (a vanity number's, or words beside it); spreadsheet (Excel's
-    4.4E+11, of which digits are lost); control (a NUL or the like: the file is damaged).
+    no-number, several-numbers (in one cell), no-country, impossible, unassigned; letters (a vanity number's, or words
+    beside it); spreadsheet (Excel's 4.4E+11, of which digits are lost); control (a NUL or the like: a damaged file).
     """
 
     def __init__(self, reason: str) -> None:
@@ -53,16 +56,17 @@ def read_number(text: str, region: str = "", *, assigned_only: bool = True) -> D
         raise Undialable("control")
     if _QUANTITY.fullmatch(text):
         raise Undialable("spreadsheet")
+    several = sum(sum(char.isdigit() for char in part) >= LEAST_DIGITS for part in _BETWEEN.split(text)) > 1
     try:
         parsed = phonenumbers.parse(text, region.upper() or None)
     except phonenumbers.NumberParseException as wrong:
         no_country = wrong.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        raise Undialable("no-country" if no_country else "no-number") from None
+        raise Undialable("several-numbers" if several else "no-country" if no_country else "no-number") from None
     if not parsed.extension and any(char.isalpha() for char in text.removeprefix("tel:")):
         # libphonenumber presses the keys of a vanity number's letters, and of any word that stands there by mistake.
         raise Undialable("letters")
     if parsed.extension or not phonenumbers.is_possible_number(parsed):
-        raise Undialable("impossible")
+        raise Undialable("several-numbers" if several else "impossible")
     if assigned_only and not phonenumbers.is_valid_number(parsed):
         raise Undialable("unassigned")
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -1,6 +1,7 @@
 """Files of numbers that must not be called: one a line, or a CSV with a column of numbers.
 
-It may be in UTF-8, or in UTF-16 as its mark tells. A file without a header that names a column is read as bare lines.
+It may be in UTF-8, or in UTF-16 as its mark tells. In a file without a header that names a column every cell that reads
+as a number is one: a number too many on the list costs less than one that is missing.
 Batches are written one transaction each; an import that was cut off is begun again with the same file, for what is
 there already changes nothing.
 """
@@ -69,12 +70,12 @@ async def import_numbers(
 
 
 class _Lines(NamedTuple):
-    """An open file; `place` is the numbers' column among those that `separator` divides, "" for bare lines."""
+    """An open file; `place` is the numbers' column among those that `separator` divides, None where no header tells."""
 
     file: TextIO
     numbered: Iterator[tuple[int, str]]
     separator: str
-    place: int
+    place: int | None
 
 
 def _open(path: Path, column: str) -> _Lines:
@@ -94,7 +95,7 @@ def _open(path: Path, column: str) -> _Lines:
             file.close()
             raise
         return _Lines(file, numbered, separator, names.index(found.number))
-    return _Lines(file, _with(first, numbered), separator, 0)
+    return _Lines(file, _with(first, numbered), separator, None)
 
 
 def _with(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -111,11 +112,24 @@ def _judged(lines: _Lines, region: str) -> Iterator[str | BadLine]:
         if not text.strip():
             continue
         cells = _cells(text, lines.separator)
-        raw = cells[lines.place] if lines.place < len(cells) else ""
+        if lines.place is not None:
+            cells = cells[lines.place : lines.place + 1]
+        numbers, wrong = _numbers(cells, region)
+        yield from numbers
+        if not numbers:
+            yield BadLine(number, wrong, sum(char.isdigit() for char in "".join(cells)))
+
+
+def _numbers(cells: list[str], region: str) -> tuple[list[str], str]:
+    """The numbers among some cells, and why the first other one is none."""
+    numbers: list[str] = []
+    reasons: list[str] = []
+    for cell in cells:
         try:
-            yield read_number(raw, region, assigned_only=False).e164
+            numbers.append(read_number(cell, region, assigned_only=False).e164)
         except Undialable as wrong:
-            yield BadLine(number, wrong.reason, sum(char.isdigit() for char in raw))
+            reasons.append(wrong.reason)
+    return numbers, next(iter(reasons), "no-number")
 
 
 def _cells(text: str, separator: str) -> list[str]:

@@ -246,12 +246,29 @@ def test_a_wrong_definition_names_the_field(callwright: Callwright) -> None:
 
     assert create("--queue", "slaes") == (2, "campaign autumn.queue_id")
     assert create("--queue", "sales", "--trunk", "x") == (2, "campaign autumn.trunks")
-    assert create("--queue", "sales", "--caller-id", "12") == (2, "number.e164")
+    assert create("--queue", "sales", "--caller-id", "12") == (2, "campaign autumn.caller_id")
     assert create("--queue", "sales", "--ring-s", "10") == (6, "campaign autumn.ring_s")
     assert create("--queue", "sales", "--timezone", "Mars/Base") == (2, "campaign autumn.timezone")
+    assert create("--queue", "sales", "--timezone", "GMT+1") == (2, "campaign autumn.timezone")
+    for cap in ("half", "50", "3%%", "-1%", "nan"):
+        assert create("--queue", "sales", "--cap", cap) == (2, "--cap")
     assert create("--queue", "sales", "--hours", "always") == (2, "--hours")
     assert create("--queue", "sales", "--retry", "busy") == (2, "--retry")
     assert callwright("campaign", "list", "--json").json["items"] == []
+
+
+def test_a_cap_is_a_share_or_a_percentage(callwright: Callwright) -> None:
+    callwright("queue", "add", "sales")
+    for id_, cap in (("one", "2.5%"), ("two", "0.025")):
+        made = callwright("campaign", "create", id_, "--queue", "sales", "--cap", cap, "--json").json
+        assert [budget["cap"] for budget in made["budgets"]] == [0.025]
+
+
+def test_a_schedule_without_a_place_is_said_to_be_in_utc(callwright: Callwright) -> None:
+    callwright("queue", "add", "sales")
+    daily = ("--queue", "sales", "--schedule", "mon-fri 9-17")
+    assert "the schedule is in UTC" in callwright("campaign", "create", "one", *daily).err
+    assert "in UTC" not in callwright("campaign", "create", "two", *daily, "--timezone", "Europe/Paris").err
 
 
 def test_no_campaign_yet(callwright: Callwright) -> None:

@@ -165,7 +165,7 @@ def test_a_lead_at_an_engine(callwright: Callwright, engine: MemoryConsole) -> N
 def test_do_not_call_ends_a_lead(filled: Callwright) -> None:
     added = filled("dnc", "add", "020 7946 0121", "--region", "GB", "--json").json
     keys.check("dnc", added)
-    assert (added["listed"], added["source"]) == (True, "operator")
+    assert (added["number"], added["listed"], added["source"]) == ("+442079460121", True, "operator")
     assert filled("dnc", "check", "+442079460121").out.startswith("+442079460121 is on the do-not-call list since ")
     assert len(filled("lead", "list", "--state", "dnc", "--json").json["items"]) == 1
     refused = filled("dnc", "remove", "+442079460121", "--json")
@@ -203,6 +203,20 @@ def test_a_file_of_numbers_with_quotes(filled: Callwright, tmp_path: Path) -> No
     found = filled("dnc", "import", str(file), "--json").json
     assert (found["added"], found["rejected"]) == (3, 0)
     assert filled("dnc", "check", "+442079460121", "--json").json["listed"] is True
+
+
+def test_a_file_of_numbers_below_excels_own_line(filled: Callwright, tmp_path: Path) -> None:
+    file = tmp_path / "stop.csv"
+    file.write_text("sep=;\nwho, where;Phone\nZoe, London;+442079460121\n", encoding="utf-8")
+    assert filled("dnc", "import", str(file), "--json").json["added"] == 1
+    assert filled("dnc", "check", "+442079460121", "--json").json["listed"] is True
+
+
+def test_a_file_of_numbers_without_a_header_loses_none(filled: Callwright, tmp_path: Path) -> None:
+    file = tmp_path / "stop.csv"
+    file.write_text("Zoe;+442079460121;+442079460122\n;+442079460123\nnobody;x\n", encoding="utf-8")
+    found = filled("dnc", "import", str(file), "--json").json
+    assert (found["added"], found["rejected"], found["reasons"]) == (3, 1, {"no-number": 1})
 
 
 def test_a_file_of_numbers_in_utf_16(filled: Callwright, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ async def test_a_campaign_stays_until_every_call_of_it_has_an_outcome(desk: Desk
     [
         ({"queue_id": QueueId("none")}, "queue_id"),
         ({"trunks": (TrunkId("none"),)}, "trunks"),
-        ({"caller_id": "030 1234567"}, "number"),
+        ({"caller_id": "030 1234567"}, "campaign spring.caller_id"),
         ({"caller_id": "+1 212 555 0100"}, "caller_id"),
         ({"opt_out_digit": "99"}, "opt_out_digit"),
         ({"ratio": 0.5}, "ratio"),

@@ -140,6 +140,9 @@ async def test_hostile_rows_are_rejected_alone(desk: Desk) -> None:
         ("4,4E+11", "spreadsheet"),
         ("12122000001.0", "spreadsheet"),
         ("+1 212 200 0001 ext. 7", "impossible"),
+        ("+12122000001 / +12122000002", "several-numbers"),
+        ("+12122000001; +12122000002", "several-numbers"),
+        ("2122000001、2122000002", "several-numbers"),
     ],
 )
 async def test_what_is_dressed_as_a_number_is_kept_with_its_reason(desk: Desk, written: str, reason: str) -> None:

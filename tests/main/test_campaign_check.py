@@ -16,6 +16,8 @@ from engine.main import campaign_check
 from engine.main.campaign_check import Seen
 from engine.store.campaigns import CampaignTerms
 
+NOON = 1_795_003_200_000_000
+"""Wednesday, 2026-11-18, 12:00 UTC."""
 TRUNK = TrunkPolicy(id=TrunkId("a"), host="sip.example.com", lines=30, calls_per_second=5.0)
 SCHEDULE = parse_span("mon-fri 9:00-17:00")
 
@@ -49,6 +51,7 @@ def found(
     *,
     seen: tuple[int, int] = (0, 0),
     tally: tuple[int, int, int] = (0, 0, 0),
+    now: int = NOON,
     **more: Any,
 ) -> dict[str, Finding]:
     """The findings by code. `seen`: attempts, answers; `tally`: answers, drops, forecast of every budget."""
@@ -58,9 +61,33 @@ def found(
         Tally(window=each.window, answers=answers, drops=drops, forecast=forecast) for each in chosen.budgets
     )
     known = Seen(*seen, tallies)
-    told = campaign_check.look(chosen, terms or CampaignTerms(), campaign_check.with_facts(means(**more), known), known)
+    with_facts = campaign_check.with_facts(means(**more), known)
+    told = campaign_check.look(chosen, terms or CampaignTerms(), with_facts, known, now)
     assert len({each.code for each in told}) == len(told)
     return {each.code: each for each in told}
+
+
+# --- at this moment --------------------------------------------------------------------------------------------------
+
+
+def test_who_is_asleep_is_said_with_when_he_may_be_called() -> None:
+    shanghai = CampaignTerms(timezone="Asia/Shanghai")
+    assert "closed-now" not in found(terms=shanghai)  # 20:00 there
+    assert found(terms=shanghai, now=NOON + 3_600 * 1_000_000)["closed-now"].what == (
+        "it is Wed 21:00 in Asia/Shanghai: people there may be called from Thu 08:00 on"
+    )
+    assert "closed-now" not in found(now=0), "nobody knows where its people are"
+
+
+@pytest.mark.parametrize(("blind", "told"), [(True, True), (False, False), (None, False)])
+def test_an_engine_that_does_not_see_asterisk_says_so(blind: bool | None, told: bool) -> None:
+    assert ("no-asterisk" in found(blind=blind)) is told
+
+
+def test_a_cap_of_nothing_is_said_to_be_one() -> None:
+    nobody = (Budget(window=Window.DAY, cap=0.0),)
+    assert "never more calls than free agents" in found(policy(mode=Mode.PREDICTIVE, budgets=nobody))["cap-zero"].what
+    assert "cap-zero" not in found(policy(mode=Mode.PROGRESSIVE, budgets=nobody))
 
 
 # --- facts before beliefs --------------------------------------------------------------------------------------------
