@@ -25,7 +25,9 @@ TUNING_SEED: Final = 1_000
 """Not one of those that are judged."""
 TUNING_HOURS: Final = 1.5
 TUNING_AGENT_HOURS: Final = 100.0
-"""No more than this, but half an hour: 500 agents see in it what 100 see in two and a half."""
+"""No more than this: 500 agents see in a quarter of an hour after the warm-up what 100 see in more than one."""
+LEAST_HOURS: Final = 0.25
+"""After the warm-up, before which nothing is told of utilisation."""
 FEW_SEEDS: Final = 3
 MARGIN: Final = 0.015
 """A parameter whose tuning stayed so far below the best that was proven is not judged."""
@@ -98,10 +100,16 @@ def _families(peer: str) -> list[tuple[Setting, ...]]:
     return [((),), *ordered]
 
 
+def tuning_hours(name: str) -> float:
+    """How many hours of a scenario tuning looks at."""
+    world = scenario(name)
+    least = world.warmup_minutes / 60 + LEAST_HOURS
+    return min(TUNING_HOURS, max(least, TUNING_AGENT_HOURS / world.most_agents))
+
+
 def _tune(name: str, peer: str, values: tuple[Setting, ...]) -> Search[_Tuned | None]:
     """The last value that keeps the cap, by halving: abandonment rises along `values`. None when none does."""
-    world = scenario(name)
-    hours = min(TUNING_HOURS, max(0.5, TUNING_AGENT_HOURS / world.most_agents))
+    world, hours = scenario(name), tuning_hours(name)
     low, high, utilisation = 0, len(values), 0.0
     while low < high:
         middle = (low + high) // 2

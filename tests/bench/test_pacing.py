@@ -7,9 +7,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.hindsight import TUNING_SEED, _families, best, drive, together
+from tests.bench.hindsight import TUNING_SEED, _families, best, drive, together, tuning_hours
 from tests.bench.pacing import _pool
-from tests.bench.simulated import Kept, Run, Runs, Task, source
+from tests.bench.simulated import SCENARIOS, Kept, Run, Runs, Task, scenario, source
 
 SCENARIO = "s03-base-30"
 
@@ -62,6 +62,11 @@ def test_the_search_ends_at_the_last_value_that_is_lawful_on_whole_days(on_first
     found = drive(best(SCENARIO, 10), play_all)
     expected = [order[on_days - 1]] if on_first_hours and on_days else []
     assert [lines(task) for task in found] == expected
+
+
+def test_tuning_sees_more_than_the_warm_up_in_which_no_utilisation_is_told() -> None:
+    for file in SCENARIOS.glob("*.toml"):
+        assert tuning_hours(file.stem) > scenario(file.stem).warmup_minutes / 60, file.stem
 
 
 def test_searches_side_by_side_ask_together() -> None:
