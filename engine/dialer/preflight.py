@@ -86,6 +86,11 @@ class Forecast(Value):
     calls_per_second: float
     assumed: tuple[str, ...]
 
+    @property
+    def crew(self) -> str:
+        """How many agents, in words: `1 agent`, `6 agents`."""
+        return "1 agent" if self.agents == 1 else f"{self.agents} agents"
+
 
 def look(policy: CampaignPolicy, means: Means) -> tuple[Finding, ...]:
     """Everything worth saying about a campaign, errors first."""
@@ -140,7 +145,8 @@ def _advice(code: str, what: str, mend: str = "") -> Finding:
     return Finding(level=Level.ADVICE, code=code, what=what, mend=mend)
 
 
-def _set(policy: CampaignPolicy, options: str) -> str:
+def set_command(policy: CampaignPolicy, options: str) -> str:
+    """The command that mends it, as it stands in a finding."""
     return f"`callwright campaign set {policy.id} {options}`"
 
 
@@ -153,13 +159,13 @@ def _law(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
             "ring-time",
             f"phones ring only {policy.ring_s:g} s; an unanswered call must ring 15 s or four times"
             " (16 CFR 310.4(b)(4)(ii))",
-            _set(policy, "--ring-s 25"),
+            set_command(policy, "--ring-s 25"),
         )
     if policy.connect_limit_s > LEGAL_CONNECT_S:
         yield _error(
             "connect-limit",
             f"an agent may come {policy.connect_limit_s:g} s after the answer; the law gives {LEGAL_CONNECT_S:g} s",
-            _set(policy, "--connect-limit-s 2"),
+            set_command(policy, "--connect-limit-s 2"),
         )
     for budget in policy.budgets:
         most, source = LEGAL_CAPS.get(budget.window, USUAL_CAP)
@@ -168,35 +174,35 @@ def _law(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
                 "cap",
                 f"{budget.cap:.1%} of the answers may be abandoned per {budget.window}; the law bears {most:.0%}"
                 f" ({source})",
-                _set(policy, f"--cap {most:g}"),
+                set_command(policy, f"--cap {most:g}"),
             )
     if policy.mode in (Mode.PREDICTIVE, Mode.POWER) and any(budget.cap == 0 for budget in policy.budgets):
         yield _advice(
             "cap-zero",
             "with a cap of 0 nobody may be abandoned, so never more calls than free agents are dialled",
-            _set(policy, "--cap 0.03"),
+            set_command(policy, "--cap 0.03"),
         )
     if not policy.budgets and policy.mode is not Mode.AGENTLESS:
         yield _warning(
             "no-budget",
             "no abandonment budget is given, so never more calls than free agents are dialled",
-            _set(policy, "--cap 0.03 --window rolling-30-days"),
+            set_command(policy, "--cap 0.03 --window rolling-30-days"),
         )
     if not policy.message.file and not policy.message.text:
         yield _error(
-            "no-message", "nobody is told who called when no agent comes in time", _set(policy, "--message FILE")
+            "no-message", "nobody is told who called when no agent comes in time", set_command(policy, "--message FILE")
         )
     if not policy.seller:
         yield _warning(
             "no-seller",
             "no seller is named: the message must say for whom you call, and his budget is shared by his campaigns",
-            _set(policy, "--seller NAME"),
+            set_command(policy, "--seller NAME"),
         )
     if not any(_decent(rule) for rule in means.hours):
         yield _warning(
             "hours",
             "it may call before 8 or after 21 o'clock at the called person's place (47 CFR 64.1200(c)(1) forbids it)",
-            _set(policy, "--hours 'mon-sun 8-21'"),
+            set_command(policy, "--hours 'mon-sun 8-21'"),
         )
 
 
@@ -209,7 +215,7 @@ def _decent(rule: HoursRule) -> bool:
 
 def _lines_out(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
     if not policy.trunks:
-        yield _error("no-trunk", "no trunk is named, so nothing can be dialled", _set(policy, "--trunk ID"))
+        yield _error("no-trunk", "no trunk is named, so nothing can be dialled", set_command(policy, "--trunk ID"))
     for trunk in policy.trunks:
         if trunk not in means.trunks:
             yield _error(
@@ -218,7 +224,7 @@ def _lines_out(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
     if not policy.caller_id:
         yield _error(
             "no-caller-id", "no caller id is given: calls without one are refused or unlawful",
-            _set(policy, "--caller-id +…"),
+            set_command(policy, "--caller-id +…"),
         )  # fmt: skip
     elif not means.callable_back:
         yield _warning(
@@ -233,7 +239,9 @@ def _lines_out(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
             "`callwright doctor` says why",
         )
     if policy.trunks and len(policy.trunks) == 1:
-        yield _advice("one-trunk", "there is one trunk only; when it fails, dialling stops", _set(policy, "--trunk …"))
+        yield _advice(
+            "one-trunk", "there is one trunk only; when it fails, dialling stops", set_command(policy, "--trunk …")
+        )
     yield from _enough(policy, means)
 
 
@@ -243,16 +251,16 @@ def _enough(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
     if hoped is None or policy.mode not in _AGENT_MODES:
         return
     trunks = [means.trunks[trunk] for trunk in policy.trunks if trunk in means.trunks]
-    lines = _least(policy.lines, [trunk.lines for trunk in trunks])
+    lines = tightest(policy.lines, [trunk.lines for trunk in trunks])
     wanted = hoped.lines * PEAK
     if lines is not None and lines < wanted:
         yield _warning(
             "lines",
-            f"{lines:g} lines are fewer than the {wanted:.0f} that {hoped.agents} agents need at an answer rate of"
+            f"{lines:g} lines are fewer than the {wanted:.0f} that {hoped.crew} need at an answer rate of"
             f" {hoped.answer_rate:.0%}",
             f"order more lines and set `callwright trunk set ID --lines {wanted:.0f}`, or raise the campaign's own",
         )
-    pace = _least(policy.calls_per_second, [trunk.calls_per_second for trunk in trunks])
+    pace = tightest(policy.calls_per_second, [trunk.calls_per_second for trunk in trunks])
     if pace is not None and pace < hoped.calls_per_second * PEAK:
         yield _warning(
             "calls-per-second",
@@ -261,7 +269,7 @@ def _enough(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
         )
 
 
-def _least(own: float, trunks: list[float]) -> float | None:
+def tightest(own: float, trunks: list[float]) -> float | None:
     """The tightest of a campaign's own limit and its trunks' sum; None without any. 0 is no limit."""
     together = sum(trunks) if trunks and all(limit > 0 for limit in trunks) else None
     limits = [limit for limit in (own or None, together) if limit is not None]
@@ -306,7 +314,7 @@ def _pace(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
         yield _warning(
             "answer-rate",
             f"{policy.answer_rate:.0%} of the calls were believed to be answered, {seen:.0%} are",
-            _set(policy, f"--answer-rate {seen:.2g}"),
+            set_command(policy, f"--answer-rate {seen:.2g}"),
         )
     hoped = forecast(policy, means)
     if hoped is None or policy.mode not in (Mode.PREDICTIVE, Mode.PROGRESSIVE, Mode.POWER):
@@ -314,10 +322,9 @@ def _pace(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
     points = 100 * (hoped.predictive - hoped.progressive)
     gain = f"up to {points:.0f} points" if points >= 0.5 else "less than half a point"
     assumed = f" (assumed: {', '.join(hoped.assumed)})" if hoped.assumed else ""
-    agents = "1 agent" if hoped.agents == 1 else f"{hoped.agents} agents"
     yield _advice(
         "gain",
-        f"at {agents} and an answer rate of {hoped.answer_rate:.0%}{assumed} predictive gains {gain}"
+        f"at {hoped.crew} and an answer rate of {hoped.answer_rate:.0%}{assumed} predictive gains {gain}"
         f" over progressive: {hoped.predictive:.0%} instead of {hoped.progressive:.0%} utilisation",
         _which(policy, points),
     )
@@ -325,7 +332,7 @@ def _pace(policy: CampaignPolicy, means: Means) -> Iterator[Finding]:
 
 def _which(policy: CampaignPolicy, points: float) -> str:
     if policy.mode is Mode.PREDICTIVE and points < 2.0:
-        return "progressive abandons nobody: " + _set(policy, "--mode progressive")
+        return "progressive abandons nobody: " + set_command(policy, "--mode progressive")
     if policy.mode is Mode.PROGRESSIVE and points >= 5.0:
-        return _set(policy, "--mode predictive")
+        return set_command(policy, "--mode predictive")
     return ""

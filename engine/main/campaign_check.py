@@ -13,7 +13,7 @@ import msgspec
 
 from engine.dialer import law, preflight
 from engine.dialer.clopper_pearson import largest_drops
-from engine.dialer.preflight import Finding, Forecast, Level, Means
+from engine.dialer.preflight import Finding, Forecast, Level, Means, set_command, tightest
 from engine.domain.campaign import Budget, CampaignPolicy, Mode, Tally, Window
 from engine.main import calling_hours
 from engine.main.moments import moment
@@ -70,10 +70,12 @@ def hours_in_vain(terms: CampaignTerms) -> Iterator[str]:
 def _hours(policy: CampaignPolicy, terms: CampaignTerms) -> Iterator[Finding]:
     if calling_hours.never(terms.rules.hours):
         told = "; ".join(hours_in_vain(terms)) or "no time of the week is within all calling hours"
-        yield Finding(level=Level.ERROR, code="no-hours", what=told, mend=_set(policy, "--hours 'mon-fri 9-20'"))
+        yield Finding(level=Level.ERROR, code="no-hours", what=told, mend=set_command(policy, "--hours 'mon-fri 9-20'"))
         return
     for told in hours_in_vain(terms):
-        yield Finding(level=Level.WARNING, code="hours-in-vain", what=told, mend=_set(policy, "--hours 'mon-fri 9-20'"))
+        yield Finding(
+            level=Level.WARNING, code="hours-in-vain", what=told, mend=set_command(policy, "--hours 'mon-fri 9-20'")
+        )
 
 
 def _closed_now(terms: CampaignTerms, now: int) -> Iterator[Finding]:
@@ -114,7 +116,8 @@ def _too_much_hoped(policy: CampaignPolicy, terms: CampaignTerms, means: Means, 
             code="forecast-too-high",
             what=f"{policy.forecast_answers} live answers are forecast, but hardly more than {most} can come ({why});"
             " the budget is spent on them in advance, so too many may be abandoned",
-            mend=_set(policy, f"--forecast-answers {most}") + ", or 0 to have it forecast from --schedule and the list",
+            mend=set_command(policy, f"--forecast-answers {most}")
+            + ", or 0 to have it forecast from --schedule and the list",
         )
 
 
@@ -132,21 +135,15 @@ def _shortest(policy: CampaignPolicy, terms: CampaignTerms, means: Means) -> tup
 def _answers_per_hour(policy: CampaignPolicy, means: Means, hoped: Forecast) -> tuple[float, str]:
     """The most live answers an hour that agents, lines and calls per second can do, and which of them is tightest."""
     most = hoped.predictive * hoped.agents * 3600 / hoped.handle_s
-    limits = [(most, _agents(hoped))]
+    limits = [(most, hoped.crew)]
     trunks = [means.trunks[trunk] for trunk in policy.trunks if trunk in means.trunks]
-    lines = _least(policy.lines, [trunk.lines for trunk in trunks])
+    lines = tightest(policy.lines, [trunk.lines for trunk in trunks])
     if lines and hoped.lines:
         limits.append((most * lines / hoped.lines, f"{lines:g} lines"))
-    pace = _least(policy.calls_per_second, [trunk.calls_per_second for trunk in trunks])
+    pace = tightest(policy.calls_per_second, [trunk.calls_per_second for trunk in trunks])
     if pace:
         limits.append((pace * 3600 * hoped.answer_rate, f"{pace:g} calls per second"))
     return min(limits)
-
-
-def _least(own: float, trunks: list[float]) -> float:
-    """The tighter of a campaign's own limit and its trunks' sum; 0 without any."""
-    together = sum(trunks) if trunks and all(limit > 0 for limit in trunks) else 0.0
-    return min((limit for limit in (own, together) if limit), default=0.0)
 
 
 def _budget_now(policy: CampaignPolicy, terms: CampaignTerms, seen: Seen) -> Iterator[Finding]:
@@ -181,13 +178,13 @@ def _bears_nothing(budget: Budget, counted: int) -> str:
 
 
 def _prove(policy: CampaignPolicy, terms: CampaignTerms) -> str:
-    given = _set(policy, "--forecast-answers N") + " if you know how many will answer"
+    given = set_command(policy, "--forecast-answers N") + " if you know how many will answer"
     if policy.forecast_answers:
-        return _set(policy, "--forecast-answers N") + " with a larger N, if so many will really answer"
+        return set_command(policy, "--forecast-answers N") + " with a larger N, if so many will really answer"
     learnt = f"after {LEAST_WORKED_US // 60_000_000} scheduled minutes and {LEAST_ATTEMPTS} attempts of a day"
     if terms.schedule:
         return f"nothing to do: its --schedule is used {learnt}; or {given}"
-    return _set(policy, "--schedule 'mon-fri 9-17'") + f": used {learnt}; or {given}"
+    return set_command(policy, "--schedule 'mon-fri 9-17'") + f": used {learnt}; or {given}"
 
 
 # --- what it rests on ------------------------------------------------------------------------------------------------
@@ -217,15 +214,7 @@ def _basis(policy: CampaignPolicy, means: Means, seen: Seen) -> Iterator[Finding
     yield Finding(
         level=Level.ADVICE,
         code="basis",
-        what=f"reckoned with {_agents(hoped)} ({who}), {hoped.answer_rate:.0%} answered ({rate}),"
+        what=f"reckoned with {hoped.crew} ({who}), {hoped.answer_rate:.0%} answered ({rate}),"
         f" {hoped.handle_s:.0f} s of talk and wrap-up ({handling})",
         mend="",
     )
-
-
-def _agents(hoped: Forecast) -> str:
-    return "1 agent" if hoped.agents == 1 else f"{hoped.agents} agents"
-
-
-def _set(policy: CampaignPolicy, options: str) -> str:
-    return f"`callwright campaign set {policy.id} {options}`"

@@ -17,7 +17,7 @@ _QUANTITY = re.compile(r"\+?[0-9]+([.,][0-9]+)?[eE][+]?[0-9]+|\+?[0-9]{5,}[.,]0"
 """What spreadsheets make of a number that they take for a quantity: 4.4207946E+11, or 442079460123.0."""
 _BETWEEN = re.compile(r"[/;,&|]|\b(?:or|and)\b|或|、")
 """What people write between two numbers of one person."""
-LEAST_DIGITS = 6
+_LEAST_DIGITS = 6
 _UNKNOWN_ZONE = "Etc/Unknown"
 _MEND = "Write it with + and the country code, e.g. +33 1 23 45 67 89, or name the country of numbers without one."
 
@@ -56,22 +56,29 @@ def read_number(text: str, region: str = "", *, assigned_only: bool = True) -> D
         raise Undialable("control")
     if _QUANTITY.fullmatch(text):
         raise Undialable("spreadsheet")
-    several = sum(sum(char.isdigit() for char in part) >= LEAST_DIGITS for part in _BETWEEN.split(text)) > 1
     try:
         parsed = phonenumbers.parse(text, region.upper() or None)
     except phonenumbers.NumberParseException as wrong:
         no_country = wrong.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        raise Undialable("several-numbers" if several else "no-country" if no_country else "no-number") from None
+        raise Undialable(
+            "several-numbers" if _are_several(text) else "no-country" if no_country else "no-number"
+        ) from None
     if not parsed.extension and any(char.isalpha() for char in text.removeprefix("tel:")):
         # libphonenumber presses the keys of a vanity number's letters, and of any word that stands there by mistake.
         raise Undialable("letters")
     if parsed.extension or not phonenumbers.is_possible_number(parsed):
-        raise Undialable("several-numbers" if several else "impossible")
+        raise Undialable("several-numbers" if _are_several(text) else "impossible")
     if assigned_only and not phonenumbers.is_valid_number(parsed):
         raise Undialable("unassigned")
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     found = zones_of_numbers.time_zones_for_number(parsed)
     return Dialable(e164, tuple(sorted(zone for zone in found if zone != _UNKNOWN_ZONE)))
+
+
+def _are_several(text: str) -> bool:
+    """Whether what is no number looks like more than one."""
+    digits = [sum(char.isdigit() for char in part) for part in _BETWEEN.split(text)]
+    return len([count for count in digits if count >= _LEAST_DIGITS]) > 1
 
 
 def read_or_refuse(text: str, region: str = "", *, where: str = "number") -> Dialable:

@@ -20,12 +20,11 @@ from engine.errors import ConfigError
 from engine.store.dialable import Undialable, read_number
 from engine.store.dnc import DoNotCallList
 from engine.store.list_columns import FIELDS, find_columns
-from engine.store.list_files import open_text, separator_told
+from engine.store.list_files import SEPARATORS, open_text, separator_told
 
 AT_ONCE = 500
 REJECTED_KEPT = 100
 LONGEST_LINE = 8_192
-SEPARATORS = ",;\t"
 
 
 class BadLine(NamedTuple):
